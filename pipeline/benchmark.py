@@ -1,0 +1,29 @@
+"""Stage `benchmark`: latency of the network from scratch on the configured device.
+
+python pipeline/benchmark.py
+"""
+
+from pathlib import Path
+
+import stage
+
+from fsrcnn import device, tracking, weights
+from fsrcnn.files import write_json
+from fsrcnn.latency import BenchmarkSettings, measure
+
+
+def benchmark() -> None:
+    """Write `metrics/benchmark.json`."""
+    run = stage.read_run()
+    settings = stage.read_section("benchmark", BenchmarkSettings)
+    where = device.choose(run.device)
+    path = Path(f"models/x{run.scale}/scratch.safetensors")
+    result = measure(weights.load(path), settings, where)
+    write_json(Path("metrics/benchmark.json"), result)
+    tracking.connect(stage.repository_root())
+    values = {f"latency_ms/{name}": value for name, value in result["latency_ms"].items()}
+    tracking.add_to_run(path, values)
+
+
+if __name__ == "__main__":
+    stage.main(benchmark)

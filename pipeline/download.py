@@ -1,0 +1,26 @@
+"""Stage `download`: the HDF5 files of one scale.
+
+python pipeline/download.py --scale 4
+"""
+
+import argparse
+from pathlib import Path
+
+import stage
+
+from fsrcnn.sources import DataSettings, prepare
+
+
+def download() -> None:
+    """Fetch or build `data/x<scale>/`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scale", type=int, choices=(2, 3, 4), required=True)
+    scale = parser.parse_args().scale
+    stage.read_run()
+    settings = stage.read_section("data", DataSettings)
+    folder = Path(f"data/x{scale}")
+    prepare(settings, scale, folder / "train.h5", folder / "evaluation", Path("data/downloads"))
+
+
+if __name__ == "__main__":
+    stage.main(download)

@@ -1,0 +1,51 @@
+"""Stage `evaluate`: PSNR and SSIM of bicubic, the network from scratch and the transferred one.
+
+python pipeline/evaluate.py
+"""
+
+import csv
+from pathlib import Path
+
+import stage
+
+from fsrcnn import device, hdf5, tracking, weights
+from fsrcnn.comparison import draw_comparison
+from fsrcnn.evaluation import Score, evaluate, evaluation_files, summarize
+from fsrcnn.files import atomic, write_json
+
+KINDS = ("scratch", "transfer")
+
+
+def evaluate_networks() -> None:
+    """Write `metrics/evaluate.json`, `metrics/images.csv` and the picture `plots/comparison.png`."""
+    run = stage.read_run()
+    where = device.choose(run.device)
+    data = Path(f"data/x{run.scale}")
+    files = {kind: Path(f"models/x{run.scale}/{kind}.safetensors") for kind in KINDS}
+    networks = {kind: weights.load(path).to(where) for kind, path in files.items()}
+    scores = evaluate(data / "evaluation", run.scale, networks, where)
+    summary = summarize(scores)
+
+    picture = Path("plots/comparison.png")
+    first = next(hdf5.read_pairs(evaluation_files(data / "evaluation")[0], run.scale))
+    draw_comparison(first, run.scale, networks["scratch"], where, picture)
+    with atomic(Path("metrics/images.csv")) as temporary, temporary.open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(Score._fields)
+        table.writerows((*s[:4], f"{s.psnr:.4f}", f"{s.ssim:.5f}") for s in scores)
+    train_data = hdf5.attributes(data / "train.h5")["source"]
+    write_json(Path("metrics/evaluate.json"), {"scale": run.scale, "train_data": train_data, **summary})
+
+    tracking.connect(stage.repository_root())
+    for kind, path in files.items():
+        values = {
+            f"{dataset}/{protocol}/{name}": value
+            for dataset, protocols in summary.items()
+            for protocol, methods in protocols.items()
+            for name, value in methods[kind].items()
+        }
+        tracking.add_to_run(path, values, [picture] if kind == "scratch" else [])
+
+
+if __name__ == "__main__":
+    stage.main(evaluate_networks)

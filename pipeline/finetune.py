@@ -1,0 +1,34 @@
+"""Stage `finetune`: the source scale's convolutions, a deconvolution trained for the target scale.
+
+python pipeline/finetune.py
+"""
+
+from pathlib import Path
+
+import recording
+import stage
+import torch
+
+from fsrcnn import device, patches, weights
+from fsrcnn.training import TrainSettings
+from fsrcnn.transfer import FinetuneSettings, transfer
+
+
+def finetune() -> None:
+    """Start from `models/x<source>/scratch.safetensors`; write `models/x<scale>/transfer.*`."""
+    run = stage.read_run()
+    finetune = stage.read_section("finetune", FinetuneSettings)
+    settings = finetune.applied_to(stage.read_section("train", TrainSettings))
+    where = device.choose(run.device)
+    source = Path(f"models/x{finetune.source_scale}/scratch.safetensors")
+    file = Path(f"data/x{run.scale}/train.h5")
+    data = patches.load(file, run.scale, settings.held_out_share)
+    torch.manual_seed(run.seed)
+    network = transfer(weights.load(source), run.scale)
+    recording.record_training(
+        network, data, settings, kind="transfer", file=file, device=where, seed=run.seed, source=source
+    )
+
+
+if __name__ == "__main__":
+    stage.main(finetune)

@@ -1,0 +1,70 @@
+"""A training with its record: weights, curve and MLflow run, the same for `train` and `finetune`."""
+
+import itertools
+import statistics
+from pathlib import Path
+
+import stage
+import torch
+
+from fsrcnn import hdf5, tracking, weights
+from fsrcnn.device import description
+from fsrcnn.files import sha256, write_json
+from fsrcnn.model import FSRCNN
+from fsrcnn.patches import TrainingData
+from fsrcnn.training import Epoch, TrainSettings, fit
+
+
+def record_training(
+    network: FSRCNN,
+    data: TrainingData,
+    settings: TrainSettings,
+    *,
+    kind: str,
+    file: Path,
+    device: torch.device,
+    seed: int,
+    source: Path | None = None,
+) -> None:
+    """Train, log to MLflow as it goes, and write `models/x<scale>/<kind>.safetensors` and `.json`.
+
+    `kind` is "scratch" or "transfer"; `source` are the weights that a transfer started from.
+    """
+    shape = {"d": network.d, "s": network.s, "m": network.m}
+    made = hdf5.attributes(file)
+    params = {"scale": network.scale, "seed": seed, "device": device.type, "model": shape}
+    tags = {
+        "kind": kind,
+        "scale": str(network.scale),
+        "data": made["source"],
+        "optimizer": settings.optimizer,
+    }
+    name = f"x{network.scale} {kind} {settings.optimizer} {settings.sampling} seed {seed}"
+    dataset = tracking.Dataset(f"{made['source']}_x{network.scale}", file, sha256(file), made["made"])
+
+    tracking.connect(stage.repository_root())
+    with tracking.training_run(
+        name, params={**params, "train": settings.model_dump()}, tags=tags, datasets=[dataset]
+    ) as run:
+        if source is not None:
+            run.started_from(source)
+
+        def log_epoch(row: Epoch) -> None:
+            values = row._asdict()
+            step = values.pop("epoch")
+            run.metrics(step, **{key: value for key, value in values.items() if value is not None})
+
+        curve = fit(network, data, settings, device=device, seed=seed, on_epoch=log_epoch)
+        path = Path(f"models/x{network.scale}/{kind}.safetensors")
+        weights.save(network, path, {"train_data": made["source"], "kind": kind, "seed": str(seed)})
+        run.model(path)
+    seconds = [b - a for a, b in itertools.pairwise([0.0, *(row.seconds for row in curve)])]
+    record = {
+        "scale": network.scale,
+        "train_data": made["source"],
+        "device": description(device),
+        "threads": torch.get_num_threads(),
+        "seconds_per_epoch": statistics.median(seconds),
+        "curve": [row._asdict() for row in curve],
+    }
+    write_json(path.with_suffix(".json"), record)

@@ -1,0 +1,65 @@
+"""What every stage shares: reading its parameters, logging, and one-line errors."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import Field
+
+from fsrcnn.device import DeviceName
+from fsrcnn.errors import InputError
+from fsrcnn.settings import Settings
+
+PARAMS = Path("params.yaml")
+SECTIONS = ("data", "model", "train", "finetune", "benchmark")
+
+S = TypeVar("S", bound=Settings)
+
+
+class Run(Settings):
+    """The top-level keys of params.yaml that choose the run."""
+
+    scale: Literal[2, 3, 4]
+    device: DeviceName
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+
+
+def read_run() -> Run:
+    """The top-level keys; refuses any that is neither theirs nor a known section."""
+    values = _read()
+    return Run.parse("", {key: value for key, value in values.items() if key not in SECTIONS})
+
+
+def read_section(name: str, settings: type[S]) -> S:
+    """One section of params.yaml as its class."""
+    return settings.parse(name, _read().get(name, {}))
+
+
+def main(stage: Callable[[], None]) -> None:
+    """Run a stage; an `InputError` becomes one line on standard error and exit status 1."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        stage()
+    except InputError as error:
+        sys.exit(f"error: {error}")
+
+
+def _read() -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{PARAMS}: no such file; run stages from the repository root") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{PARAMS}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{PARAMS}: expected keys and values at the top level")
+    return values
+
+
+def repository_root() -> Path:
+    """The main repository, where the MLflow store belongs, also from DVC's temporary folders."""
+    return Path(os.environ.get("DVC_ROOT", "."))

@@ -1,0 +1,35 @@
+"""Stage `train`: one network at one scale, from scratch.
+
+python pipeline/train.py --scale 4
+"""
+
+import argparse
+from pathlib import Path
+
+import recording
+import stage
+import torch
+
+from fsrcnn import device, patches
+from fsrcnn.model import FSRCNN, ModelSettings
+from fsrcnn.training import TrainSettings
+
+
+def train() -> None:
+    """Train on `data/x<scale>/train.h5`; write weights and curve to `models/x<scale>/scratch.*`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scale", type=int, choices=(2, 3, 4), required=True)
+    scale = parser.parse_args().scale
+    run = stage.read_run()
+    settings = stage.read_section("train", TrainSettings)
+    model = stage.read_section("model", ModelSettings)
+    where = device.choose(run.device)
+    file = Path(f"data/x{scale}/train.h5")
+    data = patches.load(file, scale, settings.held_out_share)
+    torch.manual_seed(run.seed)
+    network = FSRCNN(scale, model.d, model.s, model.m)
+    recording.record_training(network, data, settings, kind="scratch", file=file, device=where, seed=run.seed)
+
+
+if __name__ == "__main__":
+    stage.main(train)

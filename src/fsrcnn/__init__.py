@@ -1,0 +1,1 @@
+"""FSRCNN super-resolution: data, network, training, evaluation, latency, tracking."""

@@ -1,0 +1,213 @@
+"""The HDF5 files: which layouts there are, how one is told from another, reading and writing.
+
+patches  datasets `lr` (N, p, p) and `hr` (N, p*scale, p*scale): the published training files
+images   groups `lr` and `hr` with datasets "0", "1", ...: evaluation files, and what we write
+srcnn    either of the two, but with `lr` as large as `hr`: the data of the older network, refused
+         for training and turned into the others by `srcnn.rebuild`
+
+Values are luma, float32, 0..255. Every file of ours carries the attributes `source`, `scale`,
+`layout` and `made`.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from fsrcnn.errors import InputError
+from fsrcnn.files import atomic
+
+Luma = NDArray[np.float32]
+Layout = Literal["patches", "images"]
+BLOCK = 4096  # patches read or written at once
+
+
+class Pair(NamedTuple):
+    """One low and high resolution image: `lr` (h, w), `hr` (h*scale, w*scale), 0..255.
+
+    `image` names the photograph it comes from, `variant` what was done to it; both may be empty.
+    """
+
+    lr: Luma
+    hr: Luma
+    image: str = ""
+    variant: str = ""
+
+
+class Description(NamedTuple):
+    """What a file holds, decided from its shapes alone."""
+
+    layout: Layout
+    srcnn: bool  # lr is as large as hr
+    images: int
+
+
+def describe(path: Path, scale: int) -> Description:
+    """Tell a file's layout from its shapes.
+
+    Raises `InputError` when it is not HDF5, has neither layout, or was made for another scale.
+    """
+    with _open(path) as file:
+        lr, hr = file.get("lr"), file.get("hr")
+        if isinstance(lr, h5py.Dataset) and isinstance(hr, h5py.Dataset):
+            if lr.ndim != 3 or hr.ndim != 3 or len(lr) != len(hr) or len(lr) == 0:
+                raise _bad(path, f"lr {lr.shape} and hr {hr.shape} are not (N, h, w) pairs")
+            return Description("patches", _is_srcnn(path, lr, hr, scale), len(lr))
+        if isinstance(lr, h5py.Group) and isinstance(hr, h5py.Group):
+            names = sorted(lr, key=_number)
+            if not names or names != sorted(hr, key=_number):
+                raise _bad(path, "groups lr and hr hold no images or not the same ones")
+            kinds = set()
+            for name in names:
+                small, large = lr[name], hr[name]
+                if not isinstance(small, h5py.Dataset) or not isinstance(large, h5py.Dataset):
+                    raise _bad(path, f"{name} is not a dataset")
+                if small.ndim != 2 or large.ndim != 2:
+                    raise _bad(path, f"image {name}: lr {small.shape} and hr {large.shape} are not (h, w)")
+                kinds.add(_is_srcnn(path, small, large, scale))
+            if len(kinds) != 1:
+                raise _bad(path, "images of both layouts in one file")
+            return Description("images", kinds.pop(), len(names))
+        raise _bad(path, "no lr and hr, neither as datasets nor as groups")
+
+
+def read_pairs(path: Path, scale: int, *, srcnn: bool = False) -> Iterator[Pair]:
+    """The images of a file in the images layout, in numeric order.
+
+    Raises `InputError` for every other file (one with an `lr` as large as `hr` is read with `srcnn`
+    and only then), and for values that are not finite.
+    """
+    _expect(path, scale, "images", srcnn)
+    with _open(path) as file:
+        for name in sorted(file["lr"], key=_number):
+            small, large = file["lr"][name], file["hr"][name]
+            yield Pair(
+                _luma(path, small[()]),
+                _luma(path, large[()]),
+                str(small.attrs.get("image", name)),
+                str(small.attrs.get("variant", "")),
+            )
+
+
+def read_patches(path: Path, scale: int, *, srcnn: bool = False) -> Iterator[tuple[Luma, Luma]]:
+    """Blocks of a file in the patches layout: lr (n, p, p) and hr (n, p*scale, p*scale).
+
+    Raises `InputError` as `read_pairs` does.
+    """
+    found = _expect(path, scale, "patches", srcnn)
+    with _open(path) as file:
+        for start in range(0, found.images, BLOCK):
+            block = slice(start, start + BLOCK)
+            yield _luma(path, file["lr"][block]), _luma(path, file["hr"][block])
+
+
+def write_pairs(path: Path, pairs: Iterable[Pair], scale: int, *, source: str, made: str) -> int:
+    """Write whole images, atomically; returns how many."""
+    count = 0
+    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+        lr, hr = file.create_group("lr"), file.create_group("hr")
+        for pair in pairs:
+            small = lr.create_dataset(str(count), data=pair.lr)
+            hr.create_dataset(str(count), data=pair.hr)
+            small.attrs["image"], small.attrs["variant"] = pair.image, pair.variant
+            count += 1
+        _annotate(file, scale, "images", source, made)
+    return count
+
+
+def write_patches(
+    path: Path, blocks: Iterable[tuple[Luma, Luma]], scale: int, *, source: str, made: str
+) -> int:
+    """Write blocks of patches, as `read_patches` gives them, atomically; returns how many patches."""
+    count = 0
+    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+        for block in blocks:
+            for name, data in zip(("lr", "hr"), block, strict=True):
+                if name not in file:
+                    shape = data.shape[1:]
+                    file.create_dataset(name, (0, *shape), np.float32, maxshape=(None, *shape))
+                file[name].resize(count + len(data), axis=0)
+                file[name][count:] = data
+            count += len(block[0])
+        _annotate(file, scale, "patches", source, made)
+    return count
+
+
+def annotate(path: Path, scale: int, *, source: str, made: str) -> None:
+    """Give a file that came from outside the attributes that ours carry, in place."""
+    found = describe(path, scale)
+    with h5py.File(path, "r+") as file:
+        _annotate(file, scale, found.layout, source, made)
+
+
+def attributes(path: Path) -> dict[str, Any]:
+    """The attributes `source`, `scale`, `layout` and `made` of a file of ours.
+
+    Raises `InputError` when one is missing.
+    """
+    with _open(path) as file:
+        values = dict(file.attrs)
+    missing = {"source", "scale", "layout", "made"} - values.keys()
+    if missing:
+        raise _bad(
+            path,
+            f"attributes missing: {', '.join(sorted(missing))}; make it anew with the download stage",
+        )
+    return values
+
+
+def _annotate(file: h5py.File, scale: int, layout: Layout, source: str, made: str) -> None:
+    file.attrs.update(source=source, scale=scale, layout=layout, made=made)
+
+
+def _expect(path: Path, scale: int, layout: Layout, srcnn: bool) -> Description:
+    found = describe(path, scale)
+    if (found.layout, found.srcnn) != (layout, srcnn):
+        held = f"{found.layout} in the {'SRCNN' if found.srcnn else 'FSRCNN'} layout"
+        raise _bad(path, f"holds {held}, where {layout} were expected; make it anew with the download stage")
+    return found
+
+
+def _open(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; run the download stage") from None
+    except OSError as error:
+        reason = " ".join(str(error).split())
+        raise _bad(path, f"not a readable HDF5 file ({reason})") from None
+
+
+def _is_srcnn(path: Path, lr: h5py.Dataset, hr: h5py.Dataset, scale: int) -> bool:
+    """Whether `lr` is as large as `hr`; its last two sides must else be `hr`'s by the scale."""
+    for data in (lr, hr):
+        if data.dtype.kind not in "fu" or min(data.shape) == 0:
+            raise _bad(path, f"{data.name} is empty or not numeric: {data.dtype} {data.shape}")
+    small, large = lr.shape[-2:], hr.shape[-2:]
+    if small == large:
+        return True
+    if large != (small[0] * scale, small[1] * scale):
+        raise _bad(
+            path,
+            f"{hr.name} {large} is not {scale} times {lr.name} {small}: made for another scale?",
+        )
+    return False
+
+
+def _luma(path: Path, values: object) -> Luma:
+    y = np.asarray(values, dtype=np.float32)
+    # Pillow's bicubic may overshoot 0..255 in rebuilt files, but only by a fraction of the range.
+    if not np.isfinite(y).all() or y.min() < -128 or y.max() > 383:
+        raise _bad(path, "luma that is not finite or far outside 0..255")
+    return y
+
+
+def _number(name: str) -> tuple[int, str]:
+    return (int(name), "") if name.isdecimal() else (0, name)
+
+
+def _bad(path: Path, why: str) -> InputError:
+    return InputError(f"{path}: {why}; the layouts are in docs/data.md")

@@ -1,0 +1,126 @@
+"""The network of section 3, FSRCNN(d, s, m): five parts, named as in the paper.
+
+Input and output are luma (Y) in 0..1. Only the last layer depends on the scale. Training and fast
+inference use the deconvolution's *sub-pixel form*: an equal convolution at low resolution whose
+scale^2 output channels are the pixels of each scale x scale block (`FSRCNN.subpixel`).
+"""
+
+import math
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fsrcnn.settings import Settings
+
+KERNEL = 9  # of the deconvolution
+PADDING = 4
+
+
+class ModelSettings(Settings):
+    """The `model` section of params.yaml: the sensitive variables of section 3.3."""
+
+    d: Annotated[int, Field(ge=1, le=1024)]  # width of the feature extraction
+    s: Annotated[int, Field(ge=1, le=1024)]  # width of the mapping
+    m: Annotated[int, Field(ge=0, le=64)]  # depth of the mapping
+
+
+class FSRCNN(nn.Module):
+    """FSRCNN(d, s, m) for one scale (paper, section 3.3; d=56, s=12, m=4 has 12,464 weights).
+
+    `forward` maps (N, 1, h, w) luma in 0..1 to (N, 1, h*scale, w*scale); the output is not clamped.
+    """
+
+    def __init__(self, scale: int, d: int = 56, s: int = 12, m: int = 4) -> None:
+        super().__init__()
+        self.scale, self.d, self.s, self.m = scale, d, s, m
+        self.feature_extraction = nn.Sequential(nn.Conv2d(1, d, 5, padding=2), nn.PReLU(d))
+        self.shrinking = nn.Sequential(nn.Conv2d(d, s, 1), nn.PReLU(s))
+        self.mapping = nn.Sequential()
+        for _ in range(m):
+            self.mapping.extend([nn.Conv2d(s, s, 3, padding=1), nn.PReLU(s)])
+        self.expanding = nn.Sequential(nn.Conv2d(s, d, 1), nn.PReLU(d))
+        self.deconvolution = nn.ConvTranspose2d(
+            d, 1, KERNEL, stride=scale, padding=PADDING, output_padding=scale - 1
+        )
+        index, self._kernel, self._before = subpixel_index(scale)
+        self._index: Tensor
+        self.register_buffer("_index", index, persistent=False)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """He-normal convolutions and an N(0, 0.001) deconvolution, as section 3.3 has them."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                fan = module.out_channels * module.weight[0, 0].numel()
+                nn.init.normal_(module.weight, std=math.sqrt(2 / fan))
+        for name, parameter in self.named_parameters():
+            if name.endswith(".bias"):
+                nn.init.zeros_(parameter)
+        self.reset_deconvolution()
+
+    def reset_deconvolution(self) -> None:
+        """N(0, 0.001) weights and no bias."""
+        weight, bias = self.deconvolution.parameters()
+        nn.init.normal_(weight, std=0.001)
+        nn.init.zeros_(bias)
+
+    def features(self, y: Tensor) -> Tensor:
+        """(N, 1, h, w) luma -> (N, d, h, w), what the deconvolution sees; the same at every scale."""
+        return self.expanding(self.mapping(self.shrinking(self.feature_extraction(y))))
+
+    def forward(self, y: Tensor) -> Tensor:
+        """(N, 1, h, w) luma -> (N, 1, h*scale, w*scale)."""
+        return self.deconvolution(self.features(y))
+
+    def subpixel(self, y: Tensor) -> Tensor:
+        """(N, 1, h, w) -> (N, scale^2, h, w), equal to `pixel_unshuffle(forward(y), scale)`."""
+        weight, bias = self.subpixel_weights()
+        # A kernel that reaches further after than before gets the same padding on both sides, and
+        # the first row and column, which lie outside the image, are dropped.
+        after = self._kernel - 1 - self._before
+        out = F.conv2d(self.features(y), weight, bias, padding=after)
+        drop = after - self._before
+        return out[..., drop:, drop:]
+
+    def subpixel_weights(self) -> tuple[Tensor, Tensor]:
+        """The deconvolution as a convolution: weight (scale^2, d, k, k) and bias (scale^2,)."""
+        flat = F.pad(self.deconvolution.weight.reshape(self.d, KERNEL * KERNEL), (0, 1))
+        k = self._kernel
+        weight = flat[:, self._index].view(self.d, self.scale**2, k, k).transpose(0, 1)
+        bias = self.deconvolution.bias
+        assert bias is not None  # for the type checker: ConvTranspose2d could be made without one
+        return weight, bias.expand(self.scale**2)
+
+
+def subpixel_index(scale: int) -> tuple[Tensor, int, int]:
+    """Where each tap of the sub-pixel convolution lies in the 9x9 deconvolution kernel.
+
+    Output row `scale*i + r` of the deconvolution sums input rows `i + t` with kernel row
+    `u = r + PADDING - scale*t`, for every t that keeps u in 0..8.
+
+    Returns the flat index (scale^2 * k * k,), in which 81 stands for "no tap"; k; and how many of
+    the k taps lie before the centre.
+    """
+    taps = [
+        t
+        for t in range(-KERNEL, KERNEL + 1)
+        if any(0 <= r + PADDING - scale * t < KERNEL for r in range(scale))
+    ]
+    k, before = len(taps), -taps[0]
+    index = torch.full((scale, scale, k, k), KERNEL * KERNEL)
+    for r in range(scale):
+        for c in range(scale):
+            for i, ti in enumerate(taps):
+                for j, tj in enumerate(taps):
+                    u, v = r + PADDING - scale * ti, c + PADDING - scale * tj
+                    if 0 <= u < KERNEL and 0 <= v < KERNEL:
+                        index[r, c, i, j] = u * KERNEL + v
+    return index.flatten(), k, before
+
+
+def weight_count(network: FSRCNN) -> int:
+    """Weights of all convolutions, biases and slopes not counted, as the paper counts them."""
+    return sum(m.weight.numel() for m in network.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d))

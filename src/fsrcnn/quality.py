@@ -1,0 +1,39 @@
+"""PSNR and SSIM of luma images."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def psnr(image: Tensor, target: Tensor) -> float:
+    """Peak signal-to-noise ratio in dB over all elements; both in 0..1, `image` already clamped.
+
+    Infinite where the two are equal.
+    """
+    return psnr_of_mse(float(torch.mean((image.double() - target.double()) ** 2)))
+
+
+def psnr_of_mse(mse: float) -> float:
+    """PSNR in dB of a mean squared error between images in 0..1."""
+    return math.inf if mse == 0 else -10 * math.log10(mse)
+
+
+def ssim(image: np.ndarray, target: np.ndarray) -> float:
+    """Structural similarity, as its authors define it: 11x11 Gaussian window, sigma 1.5.
+
+    (h, w) luma in 0..1; `h` and `w` at least 11.
+    """
+    from skimage.metrics import structural_similarity
+
+    return float(
+        structural_similarity(
+            image,
+            target,
+            data_range=1.0,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        )
+    )
