@@ -7,7 +7,7 @@ from pathlib import Path
 
 import stage
 
-from fsrcnn import device, tracking, weights
+from fsrcnn import checkpoint, device, tracking
 from fsrcnn.files import write_json
 from fsrcnn.latency import BenchmarkSettings, measure
 
@@ -18,7 +18,7 @@ def benchmark() -> None:
     settings = stage.read_section("benchmark", BenchmarkSettings)
     where = device.choose(run.device)
     path = Path(f"models/x{run.scale}/scratch.safetensors")
-    result = measure(weights.load(path), settings, where)
+    result = measure(checkpoint.load(path), settings, where)
     write_json(Path("metrics/benchmark.json"), result)
     tracking.connect(stage.repository_root())
     values = {f"latency_ms/{name}": value for name, value in result["latency_ms"].items()}

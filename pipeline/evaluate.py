@@ -8,7 +8,7 @@ from pathlib import Path
 
 import stage
 
-from fsrcnn import device, hdf5, tracking, weights
+from fsrcnn import checkpoint, device, hdf5, tracking
 from fsrcnn.comparison import draw_comparison
 from fsrcnn.evaluation import Score, evaluate, evaluation_files, summarize
 from fsrcnn.files import atomic, write_json
@@ -22,7 +22,7 @@ def evaluate_networks() -> None:
     where = device.choose(run.device)
     data = Path(f"data/x{run.scale}")
     files = {kind: Path(f"models/x{run.scale}/{kind}.safetensors") for kind in KINDS}
-    networks = {kind: weights.load(path).to(where) for kind, path in files.items()}
+    networks = {kind: checkpoint.load(path).to(where) for kind, path in files.items()}
     scores = evaluate(data / "evaluation", run.scale, networks, where)
     summary = summarize(scores)
 

@@ -9,7 +9,7 @@ import recording
 import stage
 import torch
 
-from fsrcnn import device, patches, weights
+from fsrcnn import checkpoint, device, patches
 from fsrcnn.training import TrainSettings
 from fsrcnn.transfer import FinetuneSettings, transfer
 
@@ -24,7 +24,7 @@ def finetune() -> None:
     file = Path(f"data/x{run.scale}/train.h5")
     data = patches.load(file, run.scale, settings.held_out_share)
     torch.manual_seed(run.seed)
-    network = transfer(weights.load(source), run.scale)
+    network = transfer(checkpoint.load(source), run.scale)
     recording.record_training(
         network, data, settings, kind="transfer", file=file, device=where, seed=run.seed, source=source
     )

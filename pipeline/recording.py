@@ -7,7 +7,7 @@ from pathlib import Path
 import stage
 import torch
 
-from fsrcnn import hdf5, tracking, weights
+from fsrcnn import checkpoint, hdf5, tracking
 from fsrcnn.device import description
 from fsrcnn.files import sha256, write_json
 from fsrcnn.model import FSRCNN
@@ -56,7 +56,7 @@ def record_training(
 
         curve = fit(network, data, settings, device=device, seed=seed, on_epoch=log_epoch)
         path = Path(f"models/x{network.scale}/{kind}.safetensors")
-        weights.save(network, path, {"train_data": made["source"], "kind": kind, "seed": str(seed)})
+        checkpoint.save(network, path, {"train_data": made["source"], "kind": kind, "seed": str(seed)})
         run.model(path)
     seconds = [b - a for a, b in itertools.pairwise([0.0, *(row.seconds for row in curve)])]
     record = {

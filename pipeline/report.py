@@ -1,8 +1,9 @@
 """Stage `report`: the trainings of this run in one metrics file, their curves, and a table to read.
 
-python pipeline/report.py
+python pipeline/report.py --source-scale 3
 """
 
+import argparse
 import csv
 import json
 from pathlib import Path
@@ -11,13 +12,14 @@ from typing import Any
 import stage
 
 from fsrcnn.files import atomic, write_json
-from fsrcnn.transfer import FinetuneSettings
 
 
 def report() -> None:
     """Write `metrics/train.json` and `metrics/curves/`; print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--source-scale", type=int, choices=(2, 3, 4), required=True)
+    source = parser.parse_args().source_scale
     run = stage.read_run()
-    source = stage.read_section("finetune", FinetuneSettings).source_scale
     records = {
         "scratch": json.loads(Path(f"models/x{run.scale}/scratch.json").read_text()),
         "source": json.loads(Path(f"models/x{source}/scratch.json").read_text()),

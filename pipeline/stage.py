@@ -1,4 +1,4 @@
-"""What every stage shares: reading its parameters, logging, and one-line errors."""
+"""What every stage shares: its package's path, its parameters, logging, and one-line errors."""
 
 import logging
 import os
@@ -9,6 +9,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import Field
+
+# A queued experiment runs in a copy of the repository, which must not import the installed package.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from fsrcnn.device import DeviceName
 from fsrcnn.errors import InputError
@@ -39,6 +42,11 @@ def read_section(name: str, settings: type[S]) -> S:
     return settings.parse(name, _read().get(name, {}))
 
 
+def repository_root() -> Path:
+    """The main repository, where the MLflow store belongs, also from DVC's temporary folders."""
+    return Path(os.environ.get("DVC_ROOT", "."))
+
+
 def main(stage: Callable[[], None]) -> None:
     """Run a stage; an `InputError` becomes one line on standard error and exit status 1."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -58,8 +66,3 @@ def _read() -> dict[str, Any]:
     if not isinstance(values, dict):
         raise InputError(f"{PARAMS}: expected keys and values at the top level")
     return values
-
-
-def repository_root() -> Path:
-    """The main repository, where the MLflow store belongs, also from DVC's temporary folders."""
-    return Path(os.environ.get("DVC_ROOT", "."))

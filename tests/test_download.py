@@ -94,9 +94,7 @@ class Handler(BaseHTTPRequestHandler):
             case "short":
                 self.file(stop=CUT, ranges=False)
             case "reset":
-                self.connection.setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-                )
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.connection.close()
             case "silent":
                 self.server.go_on.wait(10)

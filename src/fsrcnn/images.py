@@ -43,7 +43,7 @@ def read_folder(folder: Path) -> list[tuple[str, Image.Image]]:
         try:
             with Image.open(path) as image:
                 images.append((path.stem, image.convert("RGB")))
-        except (UnidentifiedImageError, OSError) as error:
+        except (UnidentifiedImageError, Image.DecompressionBombError, OSError) as error:
             raise InputError(f"{path}: not a readable picture ({error}); replace it") from None
     return images
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from fsrcnn import weights
+from fsrcnn import checkpoint
 
 
 class UpscaleModel(PythonModel):
@@ -20,7 +20,7 @@ class UpscaleModel(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the artifact "weights", a safetensors file."""
-        self.network = weights.load(Path(context.artifacts["weights"]))
+        self.network = checkpoint.load(Path(context.artifacts["weights"]))
 
     def predict(
         self,
@@ -29,8 +29,9 @@ class UpscaleModel(PythonModel):
         params: dict[str, Any] | None = None,
     ) -> np.ndarray:
         """(N, 1, h, w) float32 in 0..1 -> (N, 1, h*scale, w*scale) float32, clamped to 0..1."""
+        # MLflow may hand over an array that is read-only or has negative strides.
         with torch.inference_mode():
-            return self.network(torch.from_numpy(model_input)).clamp(0, 1).numpy()
+            return self.network(torch.from_numpy(model_input.copy())).clamp(0, 1).numpy()
 
 
 mlflow.models.set_model(UpscaleModel())

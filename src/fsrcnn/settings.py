@@ -25,7 +25,7 @@ class Settings(BaseModel):
             return cls.model_validate(values)
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join([section, *(str(part) for part in first["loc"])])
+            where = ".".join([*filter(None, [section]), *map(str, first["loc"])])
             given = "" if first["type"] in {"missing", "extra_forbidden"} else f", not {first['input']!r}"
             known = (
                 f"; known keys: {', '.join(cls.model_fields)}" if first["type"] == "extra_forbidden" else ""

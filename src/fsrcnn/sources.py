@@ -59,23 +59,23 @@ def prepare(settings: DataSettings, scale: int, train: Path, evaluation: Path, d
     `downloads` keeps partial downloads from one try to the next. Raises `InputError` when a file is
     to be had neither from the mirror nor from its link, or is not what it should be.
     """
-    mirror = os.environ.get(MIRROR_VARIABLE) or settings.mirror
-    is_url = mirror.startswith(("http://", "https://"))
-    if mirror and not is_url and not Path(mirror).is_dir():
-        raise InputError(
-            f"data.mirror or {MIRROR_VARIABLE}: {mirror} is not a folder; name a folder or a base URL"
-        )
     evaluation.mkdir(parents=True, exist_ok=True)
     if settings.source == "sample":
         made = "photographs bundled with scikit-image, sides halved to at most 320"
         _build_training(samples.photographs(samples.TRAIN), train, scale, SAMPLE_SET, made)
         _build_evaluation(samples.photographs(samples.HELD_OUT), evaluation, SAMPLE_SET, scale)
         return
+    mirror = os.environ.get(MIRROR_VARIABLE) or settings.mirror
+    is_url = mirror.startswith(("http://", "https://"))
+    if mirror and not is_url and not Path(mirror).is_dir():
+        raise InputError(
+            f"data.mirror or {MIRROR_VARIABLE}: {mirror} is not a folder; name a folder or a base URL"
+        )
     folder = Path(mirror) if mirror and not is_url else None
     pictures = _picture_folder(folder, TRAIN_SET)
     file = _find_file(settings, mirror, folder, TRAIN_SET, scale, downloads, required=pictures is None)
     if file is not None:
-        _adopt(file, train, scale, TRAIN_SET)
+        _adopt(file, train, scale, TRAIN_SET, keep=file.parent == folder)
     elif pictures is not None:
         _build_training(read_folder(pictures), train, scale, TRAIN_SET, f"pictures of {TRAIN_SET}")
     for name in EVALUATION_SETS:
@@ -85,7 +85,7 @@ def prepare(settings: DataSettings, scale: int, train: Path, evaluation: Path, d
         if pictures is not None:
             _build_evaluation(read_folder(pictures), evaluation, name, scale)
         if file is not None:
-            _adopt(file, evaluation / f"{name}_reference.h5", scale, name)
+            _adopt(file, evaluation / f"{name}_reference.h5", scale, name, keep=file.parent == folder)
 
 
 def _picture_folder(mirror: Path | None, name: str) -> Path | None:
@@ -104,20 +104,29 @@ def _find_file(
 ) -> Path | None:
     """The set's HDF5 file from the mirror or, where it is `required`, from its published link."""
     file_name = f"{name}_x{scale}.h5"
+
+    def check(path: Path) -> None:
+        if hdf5.describe(path, scale).layout != "images" and name in EVALUATION_SETS:
+            raise InputError(f"{path}: holds patches, where {name} needs whole images; see docs/data.md")
+
     if folder is not None and (folder / file_name).is_file():
+        check(folder / file_name)
         return folder / file_name
     urls = [] if folder is not None or not mirror else [f"{mirror.rstrip('/')}/{file_name}"]
     if required:
         urls.append(f"{HOST}/{LINKS[settings.links][name][scale]}/{file_name}?dl=1")
+    raw = downloads / file_name
+    if raw.exists():  # left by a run that ended between fetching and adopting
+        try:
+            check(raw)
+        except InputError as error:
+            log.warning("%s; it is fetched again", error)
+            raw.unlink()
     reasons = []
-
-    def check(path: Path) -> None:
-        hdf5.describe(path, scale)
-
     for url in urls:
         try:
-            fetch(url, downloads / file_name, check=check)
-            return downloads / file_name
+            fetch(url, raw, check=check)
+            return raw
         except InputError as error:
             reasons.append(str(error))
             log.info("%s", error)
@@ -130,13 +139,21 @@ def _find_file(
     return None
 
 
-def _adopt(file: Path, target: Path, scale: int, source: str) -> None:
-    """Take over an HDF5 file from outside, rebuilt where it has the SRCNN layout."""
+def _adopt(file: Path, target: Path, scale: int, source: str, *, keep: bool) -> None:
+    """Take over an HDF5 file from outside, rebuilt where it has the SRCNN layout.
+
+    Without `keep`, `file` is gone afterwards: the disk need not hold gigabytes twice.
+    """
     if hdf5.describe(file, scale).srcnn:
         srcnn.rebuild(file, target, scale, source=source)
+        if not keep:
+            file.unlink()
         return
     with atomic(target) as temporary:
-        shutil.copyfile(file, temporary)
+        if keep:
+            shutil.copyfile(file, temporary)
+        else:
+            shutil.move(file, temporary)
         hdf5.annotate(temporary, scale, source=source, made="as published")
 
 

@@ -27,13 +27,13 @@ from mlflow.entities import Metric
 from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 
-from fsrcnn import files, weights
+from fsrcnn import checkpoint, files
 from fsrcnn.errors import InputError
 
 log = logging.getLogger(__name__)
 
 EXPERIMENT = "fsrcnn"
-MODEL_PACKAGES = ("mlflow", "numpy", "safetensors", "torch")
+MODEL_PACKAGES = ("mlflow", "numpy", "pydantic", "safetensors", "torch")
 DIGEST_LENGTH = 36  # hex digits; MLflow refuses a longer dataset digest
 
 
@@ -81,7 +81,7 @@ class Run:
             # Given, because MLflow would spend a minute on finding them out. A local version label
             # ("+cpu") is left out: the package index does not know it.
             pip_requirements=[f"{p}=={version(p).partition('+')[0]}" for p in MODEL_PACKAGES],
-            metadata=weights.read_metadata(weights_path),
+            metadata=checkpoint.read_metadata(weights_path),
         )
         mlflow.set_tag("weights_sha256", files.sha256(weights_path))
         return info.model_uri
@@ -136,10 +136,13 @@ def connect(root: Path) -> None:
             else:
                 mlflow.set_experiment(experiment_id=client.create_experiment(EXPERIMENT, artifacts))
     except (MlflowException, OSError) as error:
-        raise InputError(
-            f"can't use the MLflow store {_without_password(uri)}; start its server, or correct or "
-            f"unset MLFLOW_TRACKING_URI ({_one_line(error)})"
-        ) from error
+        message = (
+            f"can't use the MLflow store {uri}; start its server, or correct or unset "
+            f"MLFLOW_TRACKING_URI ({_one_line(error)})"
+        )
+        user = urlsplit(uri).netloc.rpartition("@")[0]
+        # MLflow's own messages, too, repeat the address with the password in it.
+        raise InputError(message.replace(f"{user}@", "") if user else message) from None
 
 
 @contextmanager
@@ -276,8 +279,3 @@ def _code_tags() -> dict[str, str]:
 def _one_line(error: BaseException) -> str:
     kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
     return textwrap.shorten(f"{kind}{error}", 500, placeholder=" ...")
-
-
-def _without_password(uri: str) -> str:
-    user = urlsplit(uri).netloc.rpartition("@")[0]
-    return uri.replace(f"{user}@", "", 1) if user else uri

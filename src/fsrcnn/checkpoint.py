@@ -1,10 +1,11 @@
 """Weights on disk: one safetensors file a network, which says itself what network it is."""
 
+import json
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialize
 
 from fsrcnn.errors import InputError
 from fsrcnn.files import atomic
@@ -20,8 +21,9 @@ def save(network: FSRCNN, path: Path, metadata: dict[str, str]) -> None:
         name: tensor.detach().to("cpu", torch.float32).contiguous()
         for name, tensor in network.state_dict().items()
     }
+    content = _sorted_metadata(serialize(tensors, metadata={**metadata, **shape}))
     with atomic(path) as temporary:
-        save_file(tensors, temporary, metadata={**metadata, **shape})
+        temporary.write_bytes(content)
 
 
 def load(path: Path) -> FSRCNN:
@@ -59,3 +61,16 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise InputError(f"{path}: no such file; train first") from None
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: not a safetensors file ({error})") from None
+
+
+def _sorted_metadata(content: bytes) -> bytes:
+    """The same file with its metadata in order: the library's order differs from run to run.
+
+    Without this, equal weights would look changed to DVC.
+    """
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(size)
+    assert len(text) == size, "the header must keep its length"
+    return content[:8] + text + content[8 + size :]

@@ -1,0 +1,18 @@
+import os
+from pathlib import Path
+
+import pytest
+
+MIRROR = "FSRCNN_MIRROR"
+# Read once: a test may set the variable for the code under test.
+FOLDER = os.environ.get(MIRROR, "")
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """The folder of real pictures: 91-image/, Set5/ and Set14/."""
+    if not FOLDER:
+        pytest.skip(f"real data: {MIRROR} is not set; it names a folder with 91-image/, Set5/ and Set14/")
+    if not Path(FOLDER).is_dir():
+        pytest.skip(f"real data: {MIRROR} names no folder: {FOLDER}")
+    return Path(FOLDER).resolve()
