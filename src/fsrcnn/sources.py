@@ -59,7 +59,6 @@ def prepare(settings: DataSettings, scale: int, train: Path, evaluation: Path, d
     `downloads` keeps partial downloads from one try to the next. Raises `InputError` when a file is
     to be had neither from the mirror nor from its link, or is not what it should be.
     """
-    evaluation.mkdir(parents=True, exist_ok=True)
     if settings.source == "sample":
         made = "photographs bundled with scikit-image, sides halved to at most 320"
         _build_training(samples.photographs(samples.TRAIN), train, scale, SAMPLE_SET, made)

@@ -1,0 +1,92 @@
+"""How long until x4 reaches the published 30.50 dB on Set5, from nothing, on this machine.
+
+    python benchmarks/speedrun.py            # or: make speedrun
+
+Trains with the recipe of params.yaml on a short schedule, once for each seed, and prints Set5 PSNR
+(reference protocol) against seconds of training. Set5 is only watched: the schedule is fixed, and
+nothing stops or is chosen by it. The time includes compilation, not the evaluations. For scale, the
+usual training loop is timed in the same sitting and multiplied by its 20 epochs.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from throughput import REFERENCE_BATCH, reference_seconds, write_patch_file
+
+from fsrcnn import hdf5, patches
+from fsrcnn.device import processor_name
+from fsrcnn.files import write_json
+from fsrcnn.model import FSRCNN
+from fsrcnn.patches import TrainingData
+from fsrcnn.training import TrainSettings, fit
+
+SCALE = 4
+SHORT = {"epochs": 12, "steps_per_epoch": 500}
+REFERENCE_EPOCHS = 20
+
+
+def main() -> None:
+    """Print the curve of every seed, then mean and spread of the time to the target."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("data/x4"))
+    parser.add_argument("--target", type=float, default=30.50, help="dB on Set5")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--output", type=Path, help="JSON file for the curves")
+    arguments = parser.parse_args()
+    section = yaml.safe_load(Path("params.yaml").read_text())["train"]
+    settings = TrainSettings.parse("train", {**section, **SHORT})
+    training = patches.load(arguments.data / "train.h5", SCALE, settings.held_out_share)
+    set5 = [
+        (torch.from_numpy(pair.lr)[None, None] / 255, torch.from_numpy(pair.hr)[None, None] / 255)
+        for pair in hdf5.read_pairs(arguments.data / "evaluation" / "Set5_reference.h5", SCALE)
+    ]
+    watched = TrainingData(training.pool, set5)
+    print(f"{processor_name()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    reached, finals, curves = [], [], []
+    for seed in range(1, arguments.seeds + 1):
+        torch.manual_seed(seed)
+        torch.compiler.reset()
+        print(f"seed {seed}: seconds, Set5 PSNR")
+        curve = fit(
+            FSRCNN(SCALE),
+            watched,
+            settings,
+            device=torch.device("cpu"),
+            seed=seed,
+            on_epoch=lambda row: print(f"  {row.seconds:6.1f}  {row.held_out_psnr:.2f}", flush=True),
+        )
+        there = [row.seconds for row in curve if (row.held_out_psnr or 0) >= arguments.target]
+        reached.append(there[0] if there else float("inf"))
+        finals.append(curve[-1].held_out_psnr or 0)
+        curves.append([(round(row.seconds, 2), round(row.held_out_psnr or 0, 3)) for row in curve])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "patches.h5"
+        write_patch_file(training.pool, path)
+        seconds, epoch = reference_seconds(path, 1000)
+    usual = seconds / 1000 * epoch * REFERENCE_EPOCHS
+    mean = float(np.mean(reached))
+    spread = float(np.std(reached, ddof=1)) if len(reached) > 1 else 0.0
+    print(
+        f"time to {arguments.target} dB: {mean:.0f} s, standard deviation {spread:.0f} s, of {len(reached)}"
+    )
+    print(f"end of the schedule: {np.mean(finals):.2f} dB")
+    print(
+        f"usual loop, batch {REFERENCE_BATCH}, {REFERENCE_EPOCHS} epochs: {usual:.0f} s, {usual / mean:.0f} x"
+    )
+    if arguments.output:
+        result = {
+            "target": arguments.target,
+            "seconds": reached,
+            "usual_seconds": round(usual),
+            "curves": curves,
+        }
+        write_json(arguments.output, json.loads(json.dumps(result)))
+
+
+if __name__ == "__main__":
+    main()
