@@ -6,7 +6,7 @@ VENV := .venv
 INSTALLED := $(VENV)/.installed
 RUN := . $(VENV)/bin/activate &&
 
-.PHONY: install demo test lint
+.PHONY: install demo test lint reference speedrun throughput
 
 install: $(INSTALLED)
 
@@ -26,6 +26,19 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(RUN) python -m pytest
+
+# The recipe of the published ports, as an experiment to compare with.
+reference: $(INSTALLED)
+	$(RUN) dvc exp run --name reference --force \
+		--set-param train.optimizer=adam --set-param train.learning_rate=0.001 \
+		--set-param train.deconvolution_rate=0.1 --set-param train.schedule=constant \
+		--set-param train.warmup_steps=0 --set-param train.sampling=patches \
+		--set-param train.batch_size=16 --set-param train.epochs=20 \
+		--set-param train.steps_per_epoch=14777 --set-param train.average=0.0 \
+		--set-param train.held_out_share=0.0 --set-param train.precision=float32
+
+speedrun throughput: $(INSTALLED)
+	$(RUN) dvc repro download@4 && python benchmarks/$@.py
 
 lint: $(INSTALLED)
 	$(RUN) ruff check . && ruff format --check . && mypy

@@ -1,13 +1,9 @@
-"""The two optimisers: Adam, as the reference has it, and SOAP, which this project prefers.
-
-SOAP ("Improving and Stabilizing Shampoo using Adam", arXiv 2409.11321) runs Adam in the eigenbasis
-of Shampoo's preconditioner; on a network this small the eigenbases cost next to nothing.
-"""
+"""The two optimisers: Adam, as the reference has it, and SOAP, which this project prefers."""
 
 import torch
-from pytorch_optimizer import SOAP
 
 from fsrcnn.model import FSRCNN
+from fsrcnn.soap import SOAP
 
 
 def build_optimizer(
@@ -31,10 +27,4 @@ def build_optimizer(
     groups = [group for group in groups if group["params"]]
     if name == "adam":
         return torch.optim.Adam(groups, lr=learning_rate, fused=True)
-    return SOAP(
-        groups,
-        lr=learning_rate,
-        betas=(0.95, 0.95),
-        weight_decay=0.0,
-        precondition_frequency=10,
-    )
+    return SOAP(groups, lr=learning_rate)

@@ -31,6 +31,8 @@ from fsrcnn.settings import Settings
 
 log = logging.getLogger(__name__)
 
+AVERAGE_EVERY = 8  # steps; an update of the average costs as much as one of Adam
+
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -94,7 +96,7 @@ def fit(
     scheduler = LambdaLR(optimizer, lambda step: _rate(step, total, settings))
     average = None
     if settings.average:
-        average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.average))
+        average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.average**AVERAGE_EVERY))
     batches = _batches(pool, settings, generator)
     loss_of = _loss_function(network, settings, device)
 
@@ -104,13 +106,13 @@ def fit(
     for epoch in range(1, settings.epochs + 1):
         started = time.perf_counter()
         loss_sum = torch.zeros((), device=device)
-        for _ in range(steps_per_epoch):
+        for step in range(1, steps_per_epoch + 1):
             loss = loss_of(*next(batches))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             scheduler.step()
-            if average is not None:
+            if average is not None and (step % AVERAGE_EVERY == 0 or step == steps_per_epoch):
                 average.update_parameters(network)
             loss_sum += loss.detach()
             progress.update()

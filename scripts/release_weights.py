@@ -1,0 +1,35 @@
+"""Put the trained network of the current run into the package, with what it is and what it reaches.
+
+    python scripts/release_weights.py
+
+Run it after `dvc repro`, on a commit that holds that run's metrics: the commit is written into the
+file `src/fsrcnn/weights/x<scale>.safetensors`, beside scale, d, s, m, data, seed and Set5 PSNR.
+"""
+
+import json
+import subprocess
+from pathlib import Path
+
+from fsrcnn import checkpoint
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main() -> None:
+    """Copy `models/x<scale>/scratch.safetensors` of the scale that `metrics/evaluate.json` is about."""
+    evaluation = json.loads((ROOT / "metrics/evaluate.json").read_text())
+    scale = evaluation["scale"]
+    trained = ROOT / f"models/x{scale}/scratch.safetensors"
+    commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True).strip()
+    psnr = {
+        f"psnr_Set5_{protocol}": f"{methods['scratch']['psnr']:.2f}"
+        for protocol, methods in evaluation["Set5"].items()
+    }
+    target = ROOT / f"src/fsrcnn/weights/x{scale}.safetensors"
+    metadata = {**checkpoint.read_metadata(trained), **psnr, "commit": commit, "license": "MIT"}
+    checkpoint.save(checkpoint.load(trained), target, metadata)
+    print(f"{target.relative_to(ROOT)}: {target.stat().st_size} bytes, {psnr}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+"""The released networks: FSRCNN(56, 12, 4) at x2, x3 and x4, inside the package."""
+
+from importlib.resources import as_file, files
+
+from fsrcnn import checkpoint
+from fsrcnn.errors import InputError
+from fsrcnn.model import FSRCNN
+
+SCALES = (2, 3, 4)
+
+
+def load_pretrained(scale: int) -> FSRCNN:
+    """The released network of a scale, on the CPU in evaluation mode.
+
+    It maps (N, 1, h, w) luma in 0..1 to (N, 1, h*scale, w*scale), not clamped. What it was trained
+    on and what it reaches is in the metadata of its file, `fsrcnn/weights/x<scale>.safetensors`.
+    Raises `InputError` for a scale that has not been released.
+    """
+    if scale not in SCALES:
+        raise InputError(f"no released network for scale {scale!r}; choose 2, 3 or 4")
+    with as_file(files("fsrcnn") / "weights" / f"x{scale}.safetensors") as path:
+        return checkpoint.load(path)

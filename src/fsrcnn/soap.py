@@ -1,0 +1,95 @@
+"""SOAP: Adam in the slowly turning eigenbasis of Shampoo's preconditioner (arXiv 2409.11321).
+
+Written out here because a general implementation spends more time on this network's 23 small
+tensors than the network does on its gradients. Two things make it fast: a filter bank is one matrix
+(out, in*k*k), and matrices of one shape are handled as one batch. Biases and slopes get plain Adam.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class SOAP(torch.optim.Optimizer):
+    """SOAP without weight decay; parameters of one group and shape are updated together.
+
+    `frequency` is the number of steps between two refreshes of the eigenbases. The first step only
+    measures the gradient, as in the paper's algorithm 3.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[dict[str, Any]],
+        lr: float,
+        betas: tuple[float, float] = (0.95, 0.95),
+        eps: float = 1e-8,
+        frequency: int = 10,
+    ) -> None:
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "frequency": frequency})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Update every parameter that has a gradient."""
+        for group in self.param_groups:
+            stacks: dict[tuple[int, ...], list[Tensor]] = {}
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    stacks.setdefault(_matrix_shape(parameter), []).append(parameter)
+            for shape, parameters in stacks.items():
+                gradient = torch.stack([p.grad.reshape(shape) for p in parameters if p.grad is not None])
+                update = self._update(self.state[parameters[0]], gradient, group)
+                if update is not None:
+                    for parameter, change in zip(parameters, update, strict=True):
+                        parameter.sub_(change.view_as(parameter), alpha=group["lr"])
+
+    @staticmethod
+    def _update(state: dict[str, Any], gradient: Tensor, group: dict[str, Any]) -> Tensor | None:
+        """The change of a stack of matrices or vectors at learning rate 1; None at the first step."""
+        beta1, beta2 = group["betas"]
+        if not state:
+            state.update(step=0, mean=torch.zeros_like(gradient), square=torch.zeros_like(gradient))
+        is_matrix = gradient.dim() == 3
+        if is_matrix:
+            factors = (gradient @ gradient.mT, gradient.mT @ gradient)
+            if state["step"] == 0:
+                state["factors"] = [factor * (1 - beta2) for factor in factors]
+                state["bases"] = [torch.linalg.eigh(factor)[1].flip(-1) for factor in factors]
+            else:
+                for factor, new in zip(state["factors"], factors, strict=True):
+                    factor.lerp_(new, 1 - beta2)
+        step = state["step"]
+        state["step"] += 1
+        if step == 0:
+            return None
+        mean, square = state["mean"], state["square"]
+        mean.lerp_(gradient, 1 - beta1)
+        correction = (1 - beta2**step) ** 0.5 / (1 - beta1**step)
+        if not is_matrix:
+            square.lerp_(gradient.square(), 1 - beta2)
+            return correction * mean / (square.sqrt() + group["eps"])
+        left, right = state["bases"]
+        square.lerp_((left.mT @ gradient @ right).square(), 1 - beta2)
+        direction = (left.mT @ mean @ right) / (square.sqrt() + group["eps"])
+        update = correction * (left @ direction @ right.mT)
+        if step % group["frequency"] == 0:
+            _refresh(state)
+        return update
+
+
+def _refresh(state: dict[str, Any]) -> None:
+    """Turn the eigenbases by one power iteration; `square` is reordered with its axes."""
+    for side, (factor, basis) in enumerate(zip(state["factors"], state["bases"], strict=True)):
+        image = factor @ basis
+        order = (basis * image).sum(-2).argsort(-1, descending=True)
+        columns = order[:, None, :].expand_as(image)
+        state["bases"][side] = torch.linalg.qr(image.gather(-1, columns))[0]
+        rows = order[:, :, None] if side == 0 else order[:, None, :]
+        state["square"] = state["square"].gather(side + 1, rows.expand_as(state["square"]))
+
+
+def _matrix_shape(parameter: Tensor) -> tuple[int, ...]:
+    if parameter.dim() == 1:
+        return (len(parameter),)
+    return (len(parameter), parameter[0].numel())
