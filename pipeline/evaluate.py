@@ -27,8 +27,9 @@ def evaluate_networks() -> None:
     summary = summarize(scores)
 
     picture = Path("plots/comparison.png")
-    first = next(hdf5.read_pairs(evaluation_files(data / "evaluation")[0], run.scale))
-    draw_comparison(first, run.scale, networks["scratch"], where, picture)
+    pairs = hdf5.read_pairs(evaluation_files(data / "evaluation")[0], run.scale)
+    shown = max(pairs, key=lambda pair: float(pair.hr.std()))
+    draw_comparison(shown, run.scale, networks["scratch"], where, picture)
     with atomic(Path("metrics/images.csv")) as temporary, temporary.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(Score._fields)

@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from fsrcnn import hdf5
-from fsrcnn.comparison import draw_comparison
+from fsrcnn.comparison import CAPTION, draw_comparison
 from fsrcnn.errors import InputError
 from fsrcnn.evaluation import evaluate, evaluation_files, summarize
 from fsrcnn.hdf5 import Pair
@@ -96,9 +96,9 @@ def test_comparison_picture(tmp_path):
     path = tmp_path / "plots" / "comparison.png"
     draw_comparison(pair, 2, FSRCNN(2), CPU, path)
     with Image.open(path) as picture:
-        assert picture.size == (4 * 80 * 3 + 3 * 4, 80 * 3 + 18)
-        low = np.asarray(picture)[18:, : 80 * 3]
-        original = np.asarray(picture)[18:, -80 * 3 :]
+        assert picture.size == (4 * 80 * 3 + 3 * 4, 80 * 3 + CAPTION)
+        low = np.asarray(picture)[CAPTION:, : 80 * 3]
+        original = np.asarray(picture)[CAPTION:, -80 * 3 :]
     assert original.max() == 0
     assert low.std() > 30
     assert (low[:6, :6] == low[0, 0]).all()

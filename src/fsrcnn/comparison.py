@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from fsrcnn.evaluation import upscaled
 from fsrcnn.files import atomic
@@ -14,7 +14,7 @@ from fsrcnn.quality import psnr
 
 SIDE = 128  # of the detail, in high-resolution pixels
 ZOOM = 3
-CAPTION = 18
+CAPTION = 24
 
 
 def draw_comparison(pair: Pair, scale: int, network: FSRCNN, device: torch.device, path: Path) -> None:
@@ -23,7 +23,7 @@ def draw_comparison(pair: Pair, scale: int, network: FSRCNN, device: torch.devic
     side = min(SIDE, *target.shape)
     top, left = _busiest(target, side)
     nearest = np.kron(pair.lr / np.float32(255), np.ones((scale, scale), np.float32))
-    tiles = [(f"{pair.image} x{scale}: low resolution", nearest)]
+    tiles = [(f"{pair.image}, x{scale}", nearest)]
     for method, image in upscaled(pair, scale, {"FSRCNN": network}, device):
         value = psnr(torch.from_numpy(image), torch.from_numpy(target))
         tiles.append((f"{method}: {value:.2f} dB", image))
@@ -31,13 +31,14 @@ def draw_comparison(pair: Pair, scale: int, network: FSRCNN, device: torch.devic
     width = side * ZOOM
     sheet = Image.new("L", (len(tiles) * (width + 4) - 4, width + CAPTION), 255)
     pen = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=17)
     for i, (caption, image) in enumerate(tiles):
         detail = (image[top : top + side, left : left + side] * 255).round().astype(np.uint8)
         sheet.paste(
             Image.fromarray(detail).resize((width, width), Image.Resampling.NEAREST),
             (i * (width + 4), CAPTION),
         )
-        pen.text((i * (width + 4) + 2, 3), caption, fill=0)
+        pen.text((i * (width + 4) + 2, 3), caption, fill=0, font=font)
     with atomic(path) as temporary:
         sheet.save(temporary)
 

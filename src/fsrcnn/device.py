@@ -1,5 +1,8 @@
 """Which device a run uses, and how to wait for it."""
 
+import platform
+import re
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -59,13 +62,9 @@ def description(device: torch.device) -> str:
 
 def processor_name() -> str:
     """The CPU's model name as the operating system gives it."""
-    import platform
-
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123
-            for line in file:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        names = re.findall(r"^model name\s*:\s*(.+)$", information.read_text(), re.MULTILINE)
+        if names:
+            return str(names[0])
     return platform.processor() or platform.machine()

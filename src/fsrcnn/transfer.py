@@ -15,11 +15,12 @@ class FinetuneSettings(Settings):
     source_scale: Literal[2, 3, 4]
     learning_rate: Annotated[float, Field(gt=0, le=1)]
     epochs: Annotated[int, Field(ge=1)]
+    average: Annotated[float, Field(ge=0, lt=1)]
 
     def applied_to(self, train: TrainSettings) -> TrainSettings:
         """The training settings of the fine-tuning; its learning rate is the deconvolution's."""
-        changes = {"learning_rate": self.learning_rate, "epochs": self.epochs, "deconvolution_rate": 1.0}
-        return train.model_copy(update=changes)
+        changes = self.model_dump(exclude={"source_scale"})
+        return train.model_copy(update={**changes, "deconvolution_rate": 1.0})
 
 
 def transfer(source: FSRCNN, scale: int) -> FSRCNN:
