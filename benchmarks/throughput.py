@@ -34,12 +34,12 @@ OURS = TrainSettings(
     warmup_steps=0,
     sampling="patches",
     crop=24,
-    batch_size=256,
+    batch_size=1024,
     epochs=2,
     steps_per_epoch=None,
     average=0.0,
     held_out_share=0.0,
-    precision="float32",
+    precision="bfloat16",
     compile=True,
 )
 
