@@ -47,7 +47,7 @@ def main() -> None:
     ]
     watched = TrainingData(training.pool, set5)
     print(f"{processor_name()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    reached, finals, curves = [], [], []
+    curves = []
     for seed in range(1, arguments.seeds + 1):
         torch.manual_seed(seed)
         torch.compiler.reset()
@@ -60,15 +60,14 @@ def main() -> None:
             seed=seed,
             on_epoch=lambda row: print(f"  {row.seconds:6.1f}  {row.held_out_psnr:.2f}", flush=True),
         )
-        there = [row.seconds for row in curve if (row.held_out_psnr or 0) >= arguments.target]
-        reached += there[:1]
-        finals.append(curve[-1].held_out_psnr or 0)
-        curves.append([(round(row.seconds, 2), round(row.held_out_psnr or 0, 3)) for row in curve])
+        curves.append([(row.seconds, row.held_out_psnr or 0.0) for row in curve])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "patches.h5"
         write_patch_file(training.pool, path)
-        seconds, epoch = reference_seconds(path, 1000)
-    usual = seconds / 1000 * epoch * REFERENCE_EPOCHS
+        usual = REFERENCE_EPOCHS * reference_seconds(path, steps=1000)
+    finals = [curve[-1][1] for curve in curves]
+    crossings = ([seconds for seconds, psnr in curve if psnr >= arguments.target] for curve in curves)
+    reached = [seconds[0] for seconds in crossings if seconds]
     print(f"end of the schedule: {np.mean(finals):.2f} dB, from {min(finals):.2f} to {max(finals):.2f}")
     print(f"usual loop, batch {REFERENCE_BATCH}, {REFERENCE_EPOCHS} epochs: {usual:.0f} s")
     print(f"{arguments.target:.2f} dB: reached by {len(reached)} of {arguments.seeds} seeds")
