@@ -74,7 +74,7 @@ class PatchPool:
             rows.append(torch.stack([first, torch.full_like(first, w)], dim=1))
         return torch.cat(rows).to(self.lr.device)
 
-    def random_crops(self, count: int, side: int, generator: torch.Generator) -> Tensor:
+    def random_crops(self, count: int, side: int, random: np.random.Generator) -> Tensor:
         """`count` crops, uniform over all positions of all images: (count, 2), as from `grid`.
 
         Raises `InputError` when no image is as large as `side`.
@@ -86,7 +86,7 @@ class PatchPool:
             raise InputError(
                 f"train.crop: {side} is larger than every training image or patch; make it smaller"
             )
-        drawn = torch.randint(int(ends[-1]), (count,), generator=generator).to(ends.device)
+        drawn = torch.from_numpy(random.integers(int(ends[-1]), size=count)).to(ends.device)
         image = torch.searchsorted(ends, drawn, right=True)
         within = drawn - (ends - down * across)[image]
         row, column = within // across[image], within % across[image]

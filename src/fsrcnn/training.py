@@ -7,31 +7,37 @@ Train from Python:
 """
 
 import logging
-import math
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from typing import Annotated, Literal, NamedTuple
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
-from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
+from fsrcnn.batches import GridPasses, RandomCrops
 from fsrcnn.device import synchronize
 from fsrcnn.errors import InputError
+from fsrcnn.interrupts import Interrupts
 from fsrcnn.model import FSRCNN
 from fsrcnn.optimizer import build_optimizer
-from fsrcnn.patches import GRID_PATCH, Batch, PatchPool, TrainingData
+from fsrcnn.patches import TrainingData
 from fsrcnn.quality import psnr, psnr_of_mse
+from fsrcnn.resume import TrainingState
+from fsrcnn.schedule import ScheduleName, factor
 from fsrcnn.settings import Settings
+from fsrcnn.workers import Workers
 
 log = logging.getLogger(__name__)
 
 AVERAGE_EVERY = 8  # steps; an update of the average costs as much as one of Adam
+CHECK_EVERY = 100  # steps between two looks at the loss, which on a GPU wait for it
+SAVE_EVERY = 20.0  # seconds of work that a kill may cost
+ALONE = Workers()
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -43,7 +49,7 @@ class TrainSettings(Settings):
     optimizer: Literal["adam", "soap"]
     learning_rate: Annotated[float, Field(gt=0, le=1)]
     deconvolution_rate: Annotated[float, Field(gt=0, le=100)]  # times learning_rate
-    schedule: Literal["constant", "cosine", "linear"]
+    schedule: ScheduleName
     warmup_steps: Annotated[int, Field(ge=0)]
     sampling: Literal["patches", "crops"]  # the published grid, or random crops with flips
     crop: Annotated[int, Field(ge=4, le=512)]  # LR side of a crop
@@ -76,90 +82,208 @@ def fit(
     device: torch.device,
     seed: int,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
+    state: TrainingState | None = None,
+    workers: Workers = ALONE,
 ) -> list[Epoch]:
     """Train in place those parameters that require a gradient; returns the curve.
 
     The network ends with the averaged weights where `settings.average` is set. The same seed on the
-    same CPU gives the same weights. Raises `InputError` when the loss stops being finite.
+    same CPU gives the same weights. With `state` the training is saved there from time to time and
+    when it is interrupted, and goes on from what it finds there; `on_epoch` is then called for the
+    epochs that are left. `workers` share each batch.
+
+    Raises `InputError` when the loss stops being finite; `state` then holds the last good state.
     """
-    generator = torch.Generator().manual_seed(seed)
     network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    pool = data.pool.to(device)
-    steps_per_epoch = settings.steps_per_epoch or len(pool.grid()) // settings.batch_size
-    if steps_per_epoch == 0:
-        raise InputError(f"train.batch_size: {settings.batch_size} is more than all patches there are")
-    total = settings.epochs * steps_per_epoch
-
-    optimizer = build_optimizer(
-        network, settings.optimizer, settings.learning_rate, settings.deconvolution_rate
+    training = _Training(network, data, settings, device=device, seed=seed, workers=workers)
+    if state and (saved := state.load()):
+        training.restore(saved)
+        log.info("%s: going on from step %d of %d", state.path, training.step, training.total)
+    keeps = state if workers.is_first else None
+    saved_at = time.perf_counter()
+    progress = tqdm(
+        total=training.total,
+        initial=training.step,
+        unit="step",
+        disable=None if workers.is_first else True,
+        smoothing=0.05,
     )
-    scheduler = LambdaLR(optimizer, lambda step: _rate(step, total, settings))
-    average = None
-    if settings.average:
-        average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.average**AVERAGE_EVERY))
-    batches = _batches(pool, settings, generator)
-    loss_of = _loss_function(network, settings, device)
+    with Interrupts() as interrupts, progress:
+        try:
+            while not training.is_done:
+                row = None
+                if training.is_epoch_over:
+                    training.check_loss()
+                    with interrupts.held:
+                        row = training.end_epoch()
+                else:
+                    training.advance(interrupts)
+                    progress.update()
+                    if training.step % CHECK_EVERY == 0:
+                        training.check_loss()
+                if keeps and (row or time.perf_counter() - saved_at > SAVE_EVERY):
+                    training.check_loss()
+                    keeps.save(training.snapshot())
+                    saved_at = time.perf_counter()
+                if row:
+                    _log_row(row, settings.epochs)
+                    on_epoch(row)
+        except KeyboardInterrupt:
+            advice = ""
+            if keeps:
+                training.check_loss()
+                keeps.save(training.snapshot())
+                advice = f"; run it again to go on from {keeps.path}"
+            raise KeyboardInterrupt(
+                f"training interrupted after step {training.step} of {training.total}{advice}"
+            ) from None
+    training.finish()
+    return training.curve
 
-    curve: list[Epoch] = []
-    seconds = 0.0
-    progress = tqdm(total=total, unit="step", disable=None, smoothing=0.05)
-    for epoch in range(1, settings.epochs + 1):
+
+class _Training:
+    """What changes from step to step, and one step."""
+
+    def __init__(
+        self,
+        network: FSRCNN,
+        data: TrainingData,
+        settings: TrainSettings,
+        *,
+        device: torch.device,
+        seed: int,
+        workers: Workers,
+    ) -> None:
+        self.network, self.data, self.settings, self.device = network, data, settings, device
+        self.workers, self.part = workers, workers.part(settings.batch_size)
+        pool = data.pool.to(device)
+        self.batches: RandomCrops | GridPasses
+        self.batches = RandomCrops(pool, seed, settings.batch_size, settings.crop)
+        self.steps_per_epoch = settings.steps_per_epoch or 0
+        if settings.sampling == "patches" or not self.steps_per_epoch:
+            passes = GridPasses(pool, seed, settings.batch_size)
+            self.steps_per_epoch = self.steps_per_epoch or passes.per_pass
+            if settings.sampling == "patches":
+                self.batches = passes
+        self.total = settings.epochs * self.steps_per_epoch
+        self.optimizer = build_optimizer(
+            network, settings.optimizer, settings.learning_rate, settings.deconvolution_rate
+        )
+        self.rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.average = None
+        if settings.average:
+            decay = settings.average**AVERAGE_EVERY
+            self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay))
+        self.loss_of = _loss_function(network, settings, device)
+        self.step = 0
+        self.seconds = 0.0
+        self.losses = torch.zeros(self.steps_per_epoch, device=device)
+        self.curve: list[Epoch] = []
+
+    @property
+    def is_epoch_over(self) -> bool:
+        """Whether the steps of an epoch are done and its row is due."""
+        return self.step == (len(self.curve) + 1) * self.steps_per_epoch
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every epoch has its row."""
+        return len(self.curve) == self.settings.epochs
+
+    def advance(self, interrupts: Interrupts) -> None:
+        """One step of the optimiser; an interruption leaves it done or not begun."""
         started = time.perf_counter()
-        loss_sum = torch.zeros((), device=device)
-        for step in range(1, steps_per_epoch + 1):
-            loss = loss_of(*next(batches))
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            scheduler.step()
-            if average is not None and (step % AVERAGE_EVERY == 0 or step == steps_per_epoch):
-                average.update_parameters(network)
-            loss_sum += loss.detach()
-            progress.update()
-        synchronize(device)
-        seconds += time.perf_counter() - started
-        loss_mean = float(loss_sum) / steps_per_epoch
-        if not math.isfinite(loss_mean):
+        batch = self.batches.cut(self.step, self.part)
+        loss = self.loss_of(*batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.workers.average_gradients(self.network.parameters())
+        rate_factor = self._rate_factor(self.step)
+        with interrupts.held:
+            for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+                group["lr"] = rate * rate_factor
+            self.optimizer.step()
+            self.losses[self.step % self.steps_per_epoch] = loss.detach()
+            self.step += 1
+            if self.average is not None and (
+                self.step % AVERAGE_EVERY == 0 or self.step % self.steps_per_epoch == 0
+            ):
+                self.average.update_parameters(self.network)
+            self.seconds += time.perf_counter() - started
+
+    def _rate_factor(self, step: int) -> float:
+        return factor(self.settings.schedule, step, self.total, self.settings.warmup_steps)
+
+    def check_loss(self) -> None:
+        """Raise `InputError` if a loss since the start of the epoch is not finite."""
+        done = (self.step - 1) % self.steps_per_epoch + 1
+        bad = (~torch.isfinite(self.losses[:done])).nonzero()
+        if len(bad):
+            first = int(bad[0])
+            step = self.step - done + first
+            rate = self.rates[0] * self._rate_factor(step)
             raise InputError(
-                f"training diverged: loss {loss_mean} in epoch {epoch} at learning rate "
-                f"{scheduler.get_last_lr()[0]:.2g}; lower train.learning_rate"
+                f"training diverged: loss {float(self.losses[first])} at step {step + 1}, "
+                f"learning rate {rate:.2g}; lower the learning rate"
             )
+
+    def end_epoch(self) -> Epoch:
+        """Add the epoch's row to the curve."""
+        started = time.perf_counter()
+        synchronize(self.device)
+        self.seconds += time.perf_counter() - started
+        loss = float(self.workers.average(self.losses.mean()))
         row = Epoch(
-            epoch,
-            epoch * steps_per_epoch,
-            seconds,
-            loss_mean,
-            psnr_of_mse(loss_mean),
-            float(scheduler.get_last_lr()[0]),
-            _held_out_psnr(network if average is None else average.module, data, device),
+            self.step // self.steps_per_epoch,
+            self.step,
+            self.seconds,
+            loss,
+            psnr_of_mse(loss),
+            self.rates[0] * self._rate_factor(self.step),
+            _held_out_psnr(
+                self.network if self.average is None else self.average.module, self.data, self.device
+            ),
         )
-        curve.append(row)
-        log.info(
-            "epoch %d/%d  %.0f s  loss %.3e  held-out PSNR %s",
-            epoch,
-            settings.epochs,
-            seconds,
-            loss_mean,
-            "-" if row.held_out_psnr is None else f"{row.held_out_psnr:.2f} dB",
-        )
-        on_epoch(row)
-    progress.close()
-    if average is not None:
-        network.load_state_dict(average.module.state_dict())
-    return curve
+        self.curve.append(row)
+        return row
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that `restore` needs."""
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "losses": self.losses,
+            "curve": [row._asdict() for row in self.curve],
+            "network": self.network.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go back to a snapshot."""
+        self.step, self.seconds = saved["step"], saved["seconds"]
+        self.losses.copy_(saved["losses"])
+        self.curve = [Epoch(**row) for row in saved["curve"]]
+        self.network.load_state_dict(saved["network"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        if self.average is not None:
+            self.average.load_state_dict(saved["average"])
+
+    def finish(self) -> None:
+        """Give the network its averaged weights."""
+        if self.average is not None:
+            self.network.load_state_dict(self.average.module.state_dict())
 
 
-def _batches(pool: PatchPool, settings: TrainSettings, generator: torch.Generator) -> Iterator[Batch]:
-    """Endless batches: shuffled passes over the published patches, or random crops."""
-    if settings.sampling == "crops":
-        while True:
-            places = pool.random_crops(settings.batch_size, settings.crop, generator)
-            yield pool.cut(places, settings.crop, mirror=True)
-    places = pool.grid()
-    while True:
-        order = torch.randperm(len(places), generator=generator).to(places.device)
-        for chunk in order.split(settings.batch_size)[: len(order) // settings.batch_size]:
-            yield pool.cut(places[chunk], GRID_PATCH[pool.scale])
+def _log_row(row: Epoch, epochs: int) -> None:
+    log.info(
+        "epoch %d/%d  %.0f s  loss %.3e  held-out PSNR %s",
+        row.epoch,
+        epochs,
+        row.seconds,
+        row.loss,
+        "-" if row.held_out_psnr is None else f"{row.held_out_psnr:.2f} dB",
+    )
 
 
 def _loss_function(
@@ -177,16 +301,6 @@ def _loss_function(
         return loss
     compiled: Callable[[Tensor, Tensor], Tensor] = torch.compile(loss, dynamic=False)
     return compiled
-
-
-def _rate(step: int, total: int, settings: TrainSettings) -> float:
-    """The factor on the learning rate at a step: linear warm-up, then the schedule down to zero."""
-    if step < settings.warmup_steps:
-        return (step + 1) / settings.warmup_steps
-    done = (step - settings.warmup_steps) / max(1, total - settings.warmup_steps)
-    if settings.schedule == "cosine":
-        return (1 + math.cos(math.pi * done)) / 2
-    return 1 - done if settings.schedule == "linear" else 1.0
 
 
 @torch.no_grad()
