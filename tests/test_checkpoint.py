@@ -55,7 +55,7 @@ def bad_files(folder):
     yield "torch", "not a safetensors file", lambda p: torch.save(Planted(folder / "planted"), p)
     yield "empty", "not a safetensors file", lambda p: p.touch()
     yield "plain", "no FSRCNN weights", lambda p: save_file(state, p)
-    yield "scale5", "impossible network shape", lambda p: save_file(state, p, shape(scale="5"))
+    yield "scale5", "made for scale 5", lambda p: save_file(state, p, shape(scale="5"))
     yield "huge", "impossible network shape", lambda p: save_file(state, p, shape(d="999999"))
     yield "width", "do not fit FSRCNN", lambda p: save_file(state, p, shape(s="13"))
     less = {name: tensor for name, tensor in state.items() if name != "shrinking.0.weight"}
