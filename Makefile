@@ -5,14 +5,17 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 RUN := . $(VENV)/bin/activate &&
+# Not in the lock: which further packages it needs depends on the platform, and pip wants every hash or none.
+TORCH := torch==2.13.0
 
-.PHONY: install demo test lint reference speedrun throughput
+.PHONY: install demo test lint lock audit reference speedrun throughput
 
 install: $(INSTALLED)
 
 $(INSTALLED): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --requirement requirements.lock
+	$(VENV)/bin/pip install --quiet $(TORCH)
 	$(VENV)/bin/pip install --quiet --no-deps --editable .
 	touch $@
 
@@ -29,6 +32,18 @@ test: $(INSTALLED)
 
 lint: $(INSTALLED)
 	$(RUN) ruff check . && ruff format --check . && mypy
+
+# Pin what pyproject.toml asks for, with the hashes of all files of each release; TORCH is held.
+lock: $(INSTALLED)
+	echo $(TORCH) > $(VENV)/torch.txt
+	$(RUN) pip-compile --quiet --generate-hashes --unsafe-package torch --extra pipeline --extra dev \
+		--strip-extras --no-header --no-emit-index-url --no-emit-find-links --no-emit-options \
+		--constraint $(VENV)/torch.txt --output-file requirements.lock pyproject.toml
+
+# Known vulnerabilities of the pinned versions; needs PyPI's advisories.
+audit: $(INSTALLED)
+	$(VENV)/bin/pip install --quiet pip-audit
+	$(RUN) pip-audit --strict --disable-pip --requirement requirements.lock
 
 # The recipe of the published ports, as an experiment to compare with.
 reference: $(INSTALLED)

@@ -3,7 +3,6 @@
 python pipeline/download.py --scale 4
 """
 
-import argparse
 from pathlib import Path
 
 import stage
@@ -13,9 +12,7 @@ from fsrcnn.sources import DataSettings, prepare
 
 def download() -> None:
     """Fetch or build `data/x<scale>/`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scale", type=int, choices=(2, 3, 4), required=True)
-    scale = parser.parse_args().scale
+    scale = stage.read_scale(__doc__)
     stage.read_run()
     settings = stage.read_section("data", DataSettings)
     folder = Path(f"data/x{scale}")

@@ -3,7 +3,6 @@
 python pipeline/report.py --source-scale 3
 """
 
-import argparse
 import csv
 import json
 from pathlib import Path
@@ -16,9 +15,7 @@ from fsrcnn.files import atomic, write_json
 
 def report() -> None:
     """Write `metrics/train.json` and `metrics/curves/`; print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--source-scale", type=int, choices=(2, 3, 4), required=True)
-    source = parser.parse_args().source_scale
+    source = stage.read_scale(__doc__, "--source-scale")
     run = stage.read_run()
     records = {
         "scratch": json.loads(Path(f"models/x{run.scale}/scratch.json").read_text()),

@@ -1,11 +1,12 @@
 """What every stage shares: its package's path, its parameters, logging, and one-line errors."""
 
+import argparse
 import logging
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import Field
@@ -15,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from fsrcnn.device import DeviceName
 from fsrcnn.errors import InputError
-from fsrcnn.settings import Settings
+from fsrcnn.settings import SCALES, Scale, Settings
 
 PARAMS = Path("params.yaml")
 SECTIONS = ("data", "model", "train", "finetune", "benchmark")
@@ -26,7 +27,7 @@ S = TypeVar("S", bound=Settings)
 class Run(Settings):
     """The top-level keys of params.yaml that choose the run."""
 
-    scale: Literal[2, 3, 4]
+    scale: Scale
     device: DeviceName
     seed: Annotated[int, Field(ge=0, lt=2**32)]
 
@@ -40,6 +41,14 @@ def read_run() -> Run:
 def read_section(name: str, settings: type[S]) -> S:
     """One section of params.yaml as its class."""
     return settings.parse(name, _read().get(name, {}))
+
+
+def read_scale(description: str | None, option: str = "--scale") -> int:
+    """The scale on the command line, for the stages that dvc.yaml runs at more than one."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument(option, dest="scale", type=int, choices=SCALES, required=True)
+    scale: int = parser.parse_args().scale
+    return scale
 
 
 def repository_root() -> Path:

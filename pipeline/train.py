@@ -3,7 +3,6 @@
 python pipeline/train.py --scale 4
 """
 
-import argparse
 from pathlib import Path
 
 import recording
@@ -17,9 +16,7 @@ from fsrcnn.training import TrainSettings
 
 def train() -> None:
     """Train on `data/x<scale>/train.h5`; write weights and curve to `models/x<scale>/scratch.*`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scale", type=int, choices=(2, 3, 4), required=True)
-    scale = parser.parse_args().scale
+    scale = stage.read_scale(__doc__)
     run = stage.read_run()
     settings = stage.read_section("train", TrainSettings)
     model = stage.read_section("model", ModelSettings)

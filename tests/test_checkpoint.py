@@ -1,12 +1,20 @@
 import pickle
+import runpy
+import shutil
+import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import save as serialize
 from safetensors.torch import save_file
 
-from fsrcnn import checkpoint
+from fsrcnn import checkpoint, hdf5
 from fsrcnn.errors import InputError
+from fsrcnn.hdf5 import Pair
 from fsrcnn.model import FSRCNN
+from fsrcnn.settings import SCALES
 
 
 def test_round_trip(tmp_path):
@@ -55,7 +63,25 @@ def bad_files(folder):
     yield "torch", "not a safetensors file", lambda p: torch.save(Planted(folder / "planted"), p)
     yield "empty", "not a safetensors file", lambda p: p.touch()
     yield "plain", "no FSRCNN weights", lambda p: save_file(state, p)
-    yield "scale5", "impossible network shape", lambda p: save_file(state, p, shape(scale="5"))
+    yield "scale5", "made for scale 5", lambda p: save_file(state, p, shape(scale="5"))
+    content = serialize(state, shape())
+    yield "cut", "not a safetensors file", lambda p: p.write_bytes(content[:-1])
+    yield "header", "not a safetensors file", lambda p: p.write_bytes(content[:100])
+    yield (
+        "half",
+        r"float16 .* not torch\.float32",
+        lambda p: save_file({name: tensor.half() for name, tensor in state.items()}, p, shape()),
+    )
+    for value in (float("nan"), float("inf")):
+        broken = {**state, "deconvolution.bias": torch.tensor([value])}
+        yield "broken", "bias holds NaN or infinity", lambda p, broken=broken: save_file(broken, p, shape())
+    yield "extra", "more is no part of it", lambda p: save_file({**state, "more": torch.ones(1)}, p, shape())
+    yield "claim", "do not fit FSRCNN", lambda p: save_file(state, p, shape(d="1024", s="1024", m="64"))
+    yield (
+        "x3",
+        "do not fit FSRCNN",
+        lambda p: save_file({**state, "deconvolution.weight": torch.ones(56, 1, 8, 8)}, p, shape(scale="3")),
+    )
     yield "huge", "impossible network shape", lambda p: save_file(state, p, shape(d="999999"))
     yield "width", "do not fit FSRCNN", lambda p: save_file(state, p, shape(s="13"))
     less = {name: tensor for name, tensor in state.items() if name != "shrinking.0.weight"}
@@ -70,6 +96,29 @@ def test_bad_files_are_refused_and_never_executed(tmp_path):
             checkpoint.load(path)
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
+    assert not (tmp_path / "planted").exists()
+
+
+@pytest.mark.parametrize("script", ["evaluate.py", "benchmark.py", "finetune.py"])
+@pytest.mark.parametrize(
+    "write",
+    [lambda path, value: path.write_bytes(pickle.dumps(value)), lambda path, value: torch.save(value, path)],
+)
+def test_no_stage_executes_a_pickle(tmp_path, monkeypatch, script, write):
+    root = Path(__file__).resolve().parents[1]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [script])
+    shutil.copy(root / "params.yaml", tmp_path)
+    for scale in SCALES:
+        Path(f"models/x{scale}").mkdir(parents=True)
+        for kind in ("scratch", "transfer"):
+            write(Path(f"models/x{scale}/{kind}.safetensors"), Planted(tmp_path / "planted"))
+        pairs = [
+            Pair(np.ones((8, 8), np.float32), np.ones((8 * scale,) * 2, np.float32), name) for name in "ab"
+        ]
+        hdf5.write_pairs(Path(f"data/x{scale}/train.h5"), pairs, scale, source="91-image", made="for a test")
+    with pytest.raises(SystemExit, match=r"error: models/x\d/scratch\.safetensors: not a safetensors file"):
+        runpy.run_path(str(root / "pipeline" / script), run_name="__main__")
     assert not (tmp_path / "planted").exists()
 
 

@@ -1,7 +1,5 @@
-import errno
-import io
+import hashlib
 import json
-import os
 import random
 import re
 import socket
@@ -16,11 +14,12 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from tqdm import tqdm
 
 from fsrcnn.download import CHUNK_BYTES, direct_link, fetch
 from fsrcnn.errors import InputError
 
-# A transfer cut at CUT leaves two whole chunks; what came of the third is lost with the connection.
+# A transfer cut at CUT ends within a chunk; all that came is kept.
 BODY = random.Random(0).randbytes(4 * CHUNK_BYTES + 321)
 NEW_BODY = random.Random(1).randbytes(len(BODY))
 CUT = 2 * CHUNK_BYTES + CHUNK_BYTES // 2
@@ -98,6 +97,14 @@ class Handler(BaseHTTPRequestHandler):
                 self.connection.close()
             case "silent":
                 self.server.go_on.wait(10)
+            case "drip":
+                self.answer(200, {"Content-Length": str(len(BODY))}, BODY[:10])
+                while not self.server.go_on.wait(0.02):
+                    self.wfile.write(b".")
+            case "round":
+                self.answer(302, {"Location": "/round"})
+            case "replaced":
+                self.file(BODY if first else NEW_BODY)
             case "slow":
                 self.file(pause=True)
 
@@ -151,8 +158,8 @@ quick = partial(fetch, attempts=3, timeout=5, backoff=0.001)
 
 
 def left_over(path):
-    """What lies in the folder of `path` besides the lock."""
-    return {file.name for file in path.parent.iterdir()} - {path.name + ".lock"}
+    """What lies in the folder of `path` besides the lock and the checksum."""
+    return {file.name for file in path.parent.iterdir()} - {path.name + ".lock", path.name + ".sha256.json"}
 
 
 def refused(url, path, **options):
@@ -210,10 +217,9 @@ def test_direct_link(link, direct):
 def test_resumes_where_the_connection_broke(host, path, link):
     quick(host.url(link), path)
     assert path.read_bytes() == BODY
-    kept = 2 * CHUNK_BYTES
     assert [(seen["range"], seen["sent"]) for seen in host.seen] == [
         (None, CUT),
-        (f"bytes={kept}-", len(BODY) - kept),
+        (f"bytes={CUT}-", len(BODY) - CUT),
     ]
 
 
@@ -222,7 +228,7 @@ def test_resumes_what_an_earlier_call_left(host, path):
     assert left_over(path) == {"images.zip.part", "images.zip.part.json"}
     quick(host.url("cut"), path)
     assert path.read_bytes() == BODY
-    assert host.seen[-1]["range"] == f"bytes={2 * CHUNK_BYTES}-"
+    assert host.seen[-1]["range"] == f"bytes={CUT}-"
     assert left_over(path) == {path.name}
 
 
@@ -260,7 +266,7 @@ def test_starts_again_when_the_rest_does_not_fit(host, path, link, body, request
     quick(host.url(link), path, attempts=2)  # the fresh start is part of the second attempt
     assert path.read_bytes() == body
     assert len(host.seen) == requests
-    assert host.seen[1]["range"] == f"bytes={2 * CHUNK_BYTES}-"
+    assert host.seen[1]["range"] == f"bytes={CUT}-"
 
 
 @pytest.mark.parametrize(
@@ -273,6 +279,7 @@ def test_starts_again_when_the_rest_does_not_fit(host, path, link, body, request
         ("status?code=503", "HTTP 503 Service Unavailable after 3 attempts", 3),
         ("page", "web page", 1),
         ("disguised", "web page", 1),
+        ("round", "Exceeded 30 redirects", 31),
         ("short", "after 3 attempts", 3),
         ("reset", "Connection reset by peer after 3 attempts", 3),
     ],
@@ -285,6 +292,32 @@ def test_failure_says_why(host, path, link, reason, requests):
 def test_silent_server(host, path):
     message = refused(host.url("silent"), path, timeout=0.05, attempts=2)
     assert "timed out after 2 attempts" in message
+
+
+def test_slow_drip_counts_as_stalled(host, path):
+    message = refused(host.url("drip"), path, timeout=0.2, attempts=2)
+    assert re.search(r"stalled: \d+ bytes in 0 s after 2 attempts", message)
+
+
+def test_progress_is_shown(host, path, monkeypatch, capsys):
+    monkeypatch.setattr("fsrcnn.download.tqdm", partial(tqdm, ascii=True, mininterval=0))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    quick(host.url("file"), path)
+    assert "100%|" in capsys.readouterr().err
+
+
+def test_file_that_changed_since_its_first_download(host, path):
+    quick(host.url("replaced"), path)
+    assert path.read_bytes() == BODY
+    path.unlink()
+    message = refused(host.url("replaced"), path)
+    assert f"not {hashlib.sha256(BODY).hexdigest()}; delete {path}.sha256.json to accept it" in message
+    assert left_over(path) == set()
+    Path(f"{path}.sha256.json").unlink()
+    quick(host.url("replaced"), path)
+    assert path.read_bytes() == NEW_BODY
+    path.unlink()
+    quick(host.url("replaced"), path)
 
 
 def test_nobody_listens(path):
@@ -353,17 +386,10 @@ def test_fault_in_check_keeps_its_type(host, path):
     assert not path.exists()
 
 
-def test_disk_full(host, path, monkeypatch):
-    class Full(io.FileIO):
-        def write(self, data):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    real = Path.open
-
-    def open_(self, mode="r", *args, **options):
-        return Full(self, "w") if mode == "wb" else real(self, mode, *args, **options)
-
-    monkeypatch.setattr(Path, "open", open_)
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is always full")
+def test_disk_full(host, path):
+    path.parent.mkdir()
+    path.with_name("images.zip.part").symlink_to("/dev/full")
     assert f"no space left in {path.parent}" in refused(host.url("file"), path)
     assert left_over(path) == set()
     assert len(host.seen) == 1

@@ -289,6 +289,13 @@ def test_failed_write_leaves_nothing(path, layout, existing):
     assert not existing or path.read_bytes() == b"old"
 
 
+@pytest.mark.parametrize("write", [hdf5.write_pairs, hdf5.write_patches])
+def test_nothing_to_write(path, write):
+    with pytest.raises(InputError, match=r"there are no (images|patches) to write to it"):
+        write(path, [], 4, **ABOUT)
+    assert list(path.parent.iterdir()) == []
+
+
 def test_writing_twice_gives_the_same_bytes(tmp_path):
     """Else DVC would see new data and train again."""
     written = []

@@ -158,6 +158,15 @@ def test_pair_is_luma_of_the_fitted_picture_and_of_its_reduction(size, scale, lr
     np.testing.assert_allclose(small, y_of(hr.resize((width, height), Image.Resampling.BICUBIC)), atol=3e-5)
 
 
+@pytest.mark.parametrize("fit", ["resize", "crop"])
+@pytest.mark.parametrize("size", [(1, 1), (3, 50), (50, 3)])
+def test_picture_smaller_than_the_scale(size, fit):
+    with pytest.raises(InputError, match=f"{size[0]}x{size[1]} pixels are too few for x4"):
+        make_pair(picture(*size), 4, fit)
+    for _, variant in augment(picture(*size)):
+        assert min(variant.size) > 0
+
+
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_fits_differ_only_where_a_side_is_not_a_multiple(scale):
     whole = picture(12 * scale, 10 * scale)

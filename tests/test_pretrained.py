@@ -30,7 +30,7 @@ def test_released_networks_are_ready_to_use(scale):
 
 @pytest.mark.parametrize("scale", [1, 5, "4"])
 def test_other_scales_are_refused(scale):
-    with pytest.raises(InputError, match="choose 2, 3 or 4"):
+    with pytest.raises(InputError, match="choose 2, 3, 4"):
         fsrcnn.load_pretrained(scale)
 
 

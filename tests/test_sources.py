@@ -223,7 +223,7 @@ def test_base_url(served, out, slash, srcnn):
     assert same(train, train_hr)
     assert same(evaluation / "Set5_reference.h5", evaluation_hr)
     # The raw files are gone: nothing is on the disk twice.
-    assert [name for name in files(out) if not name.endswith(".lock")] == [
+    assert [name for name in files(out) if not name.endswith((".lock", ".sha256.json"))] == [
         "x4/evaluation/Set5_reference.h5",
         "x4/train.h5",
     ]
@@ -247,7 +247,7 @@ def test_published_links(served, out, monkeypatch, links, scale, mirror):
         assert asked == paths
     assert same(train, train_hr, scale)
     assert same(evaluation / "Set5_reference.h5", evaluation_hr, scale)
-    assert [name for name in files(out / "downloads") if not name.endswith(".lock")] == []
+    assert [name for name in files(out / "downloads") if not name.endswith((".lock", ".sha256.json"))] == []
 
 
 def test_pictures_and_a_published_link_together(tmp_path, served, out, monkeypatch):
@@ -257,7 +257,7 @@ def test_pictures_and_a_published_link_together(tmp_path, served, out, monkeypat
     _, evaluation = run(out, mirror=pictures(tmp_path / "mirror", "91-image"))
     assert same(evaluation / "Set5_reference.h5", evaluation_hr)
     assert asked == ["s/ihtv1acd48cof14/Set5_x4.h5?dl=1"]
-    assert files(out / "downloads") == ["Set5_x4.h5.lock"]
+    assert files(out / "downloads") == ["Set5_x4.h5.lock", "Set5_x4.h5.sha256.json"]
 
 
 def test_the_variable_goes_before_the_parameter(tmp_path, out, monkeypatch):
@@ -286,7 +286,7 @@ def test_nothing_can_be_reached(out):
     assert "refused after 1 attempts" in message
     assert "data.mirror or FSRCNN_MIRROR" in message
     assert "data.source=sample" in message
-    assert [name for name in files(out) if not name.endswith(".lock")] == []
+    assert [name for name in files(out) if not name.endswith((".lock", ".sha256.json"))] == []
 
 
 def test_every_address_that_failed_is_named(served, out):
@@ -323,7 +323,7 @@ def test_a_wrong_file_is_refused(served, out, name, write, reason, url):
         assert message.startswith(f"{wrong}: ")
         assert reason in message or reason == "web page"
     assert not (out / ("x4/train.h5" if name == "91-image" else "x4/evaluation/Set5_reference.h5")).exists()
-    assert [path for path in files(out / "downloads") if not path.endswith(".lock")] == []
+    assert [path for path in files(out / "downloads") if not path.endswith((".lock", ".sha256.json"))] == []
 
 
 def test_a_wrong_file_of_the_mirror_is_replaced_by_the_link(served, out, monkeypatch):

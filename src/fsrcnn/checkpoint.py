@@ -6,10 +6,12 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
+from torch import Tensor
 
 from fsrcnn.errors import InputError
 from fsrcnn.files import atomic
-from fsrcnn.model import FSRCNN
+from fsrcnn.model import FSRCNN, ModelSettings
+from fsrcnn.settings import SCALES
 
 SHAPE_KEYS = ("scale", "d", "s", "m")
 
@@ -29,23 +31,30 @@ def save(network: FSRCNN, path: Path, metadata: dict[str, str]) -> None:
 def load(path: Path) -> FSRCNN:
     """Build the network a file describes and fill it; on the CPU, in evaluation mode.
 
-    Raises `InputError` when the file is missing, is not safetensors, or holds another network.
+    Raises `InputError` when the file is missing, is not safetensors, holds another network, or holds
+    weights that are not finite.
     """
     metadata = read_metadata(path)
     try:
         shape = {key: int(metadata[key]) for key in SHAPE_KEYS}
     except (KeyError, ValueError):
         raise InputError(f"{path}: no FSRCNN weights (metadata lacks scale, d, s, m)") from None
-    if shape["scale"] not in (2, 3, 4) or not all(1 <= shape[k] <= 1024 for k in ("d", "s", "m")):
-        raise InputError(f"{path}: impossible network shape in the metadata: {shape}")
-    network = FSRCNN(**shape)
+    try:
+        ModelSettings(d=shape["d"], s=shape["s"], m=shape["m"])
+    except ValueError:
+        raise InputError(f"{path}: impossible network shape in the metadata: {shape}") from None
+    if shape["scale"] not in SCALES:
+        raise InputError(f"{path}: made for scale {shape['scale']}; there are {SCALES}")
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: weights do not fit FSRCNN{tuple(shape.values())}: {reason}") from None
+    # Compared on a device without memory: what the metadata claim may be far larger than the file.
+    with torch.device("meta"):
+        expected = FSRCNN(**shape).state_dict()
+    for name in sorted(expected.keys() | tensors.keys()):
+        if reason := _misfit(expected.get(name), tensors.get(name)):
+            raise InputError(f"{path}: weights do not fit FSRCNN{tuple(shape.values())}: {name} {reason}")
+    network = FSRCNN(**shape)
+    network.load_state_dict(tensors)
     return network.eval()
 
 
@@ -61,6 +70,17 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise InputError(f"{path}: no such file; train first") from None
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: not a safetensors file ({error})") from None
+
+
+def _misfit(expected: Tensor | None, found: Tensor | None) -> str | None:
+    """What is wrong with a tensor of a file, if anything is."""
+    if expected is None:
+        return "is no part of it"
+    if found is None:
+        return "is missing"
+    if found.dtype != expected.dtype or found.shape != expected.shape:
+        return f"is {found.dtype} {tuple(found.shape)}, not {expected.dtype} {tuple(expected.shape)}"
+    return None if found.isfinite().all() else "holds NaN or infinity"
 
 
 def _sorted_metadata(content: bytes) -> bytes:

@@ -1,13 +1,12 @@
 """Fetch one file over HTTP: resumed after an interruption, whole and verified before it is named.
 
 Unfinished bytes stay in `NAME.part`, with what the server said about them in `NAME.part.json`, so
-that a later call goes on where an earlier one stopped.
+that a later call goes on where an earlier one stopped. `NAME.sha256.json` keeps the SHA-256 of what
+each link gave first; a later download from that link must be the same.
 """
 
-import errno
 import json
 import logging
-import os
 import re
 import time
 from collections.abc import Callable
@@ -17,18 +16,20 @@ from pathlib import Path
 from typing import Any
 
 import requests
+import urllib3
 from filelock import FileLock
 from tqdm import tqdm
 
 from fsrcnn.errors import InputError
-from fsrcnn.files import write_json
+from fsrcnn.files import DISK_FULL, sha256, sync, write_json
 
 CHUNK_BYTES = 1 << 20
 LONGEST_WAIT = 60.0  # seconds
+SLOWEST = 1024  # bytes a second
 _TRANSIENT = (
     requests.ConnectionError,
     requests.Timeout,
-    requests.exceptions.ChunkedEncodingError,
+    urllib3.exceptions.HTTPError,  # while the answer's body is read
 )
 
 log = logging.getLogger(__name__)
@@ -67,13 +68,15 @@ def fetch(
             refuse it, and then nothing of the file is kept.
         attempts: how often to try when the connection breaks or stalls, the answer is shorter than
             announced, or the server answers 429 or 5xx.
-        timeout: seconds to wait for a connection, and for each piece of the answer.
+        timeout: seconds to wait for a connection, and for each piece of the answer. A server that
+            sends less than 1 KiB a second over that time counts as stalled.
         backoff: seconds before the second attempt, doubled before each further one. A server's
             Retry-After goes first. No wait is longer than a minute.
 
     Raises:
         InputError: names `url` and the reason: a web page, an HTTP status, a connection that failed
-            in every attempt, a file that `check` refuses, a folder that cannot be written.
+            in every attempt, a file that `check` refuses or that has changed since the link's first
+            download, a full disk, a folder that cannot be written.
     """
     url = direct_link(url)
     part = path.with_name(path.name + ".part")
@@ -86,15 +89,16 @@ def fetch(
             try:
                 if check:
                     check(part)
+                _compare_checksum(url, path, part)
             except InputError as error:
                 _discard(part)  # All of it came and it is wrong: there is nothing to resume.
                 raise InputError(f"{url}: {error}") from error
-            with part.open("rb+") as file:
-                os.fsync(file.fileno())
+            sync(part)
             part.replace(path)
+            sync(path.parent)
             _discard(part)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in DISK_FULL:
             _discard(part)
             raise InputError(f"{url}: no space left in {path.parent}") from error
         if error.errno is None:  # not from the system but from a fault in `check`
@@ -126,11 +130,12 @@ def _attempt(url: str, part: Path, timeout: float) -> None:
     try:
         with requests.get(url, headers=headers, timeout=timeout, stream=True) as response:
             if not offset or response.status_code not in (206, 416):
-                return _receive(url, part, response, 0, response.headers.get("Content-Length", ""))
+                size = response.headers.get("Content-Length", "")
+                return _receive(url, part, response, 0, size, timeout)
             found = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
             same_etag = response.headers.get("ETag") in (None, known["etag"])
             if found and same_etag and (int(found[1]), int(found[2])) == (offset, known["total"]):
-                return _receive(url, part, response, offset, found[2])
+                return _receive(url, part, response, offset, found[2], timeout)
     except _TRANSIENT as error:
         raise _TransientError(f"connection failed: {_root_cause(error)}") from error
     except requests.RequestException as error:
@@ -142,7 +147,9 @@ def _attempt(url: str, part: Path, timeout: float) -> None:
     return _attempt(url, part, timeout)
 
 
-def _receive(url: str, part: Path, response: requests.Response, offset: int, size: str) -> None:
+def _receive(
+    url: str, part: Path, response: requests.Response, offset: int, size: str, timeout: float
+) -> None:
     """Write the answer to `part` from byte `offset` on; `size`: of the whole file, or ''."""
     status = response.status_code
     if status != (206 if offset else 200):
@@ -161,16 +168,36 @@ def _receive(url: str, part: Path, response: requests.Response, offset: int, siz
         if not offset:
             about = {"url": url, "etag": response.headers.get("ETag"), "total": total}
             write_json(_sidecar(part), about)
-        for chunk in response.iter_content(CHUNK_BYTES):
+        since, before = time.monotonic(), offset
+        # What has come, and not a full chunk, which a slow server may take hours for.
+        while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
             start = chunk[:64].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
             if file.tell() == 0 and start.startswith((b"<!doctype html", b"<html")):
                 _discard(part)
                 raise page
             file.write(chunk)
             bar.update(len(chunk))
+            seconds = time.monotonic() - since
+            if seconds >= timeout:
+                if (received := file.tell() - before) < SLOWEST * seconds:
+                    raise _TransientError(f"stalled: {received} bytes in {seconds:.0f} s")
+                since, before = time.monotonic(), file.tell()
         written = file.tell()
     if total is not None and written != total:
         raise _TransientError(f"received {written} of {total} bytes")
+
+
+def _compare_checksum(url: str, path: Path, part: Path) -> None:
+    """Refuse a file that is not the one this link gave first; record that one."""
+    record = path.with_name(path.name + ".sha256.json")
+    known = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+    digest = sha256(part)
+    if known.setdefault(url, digest) != digest:
+        raise InputError(
+            f"the file has changed since its first download: SHA-256 {digest}, not {known[url]}; "
+            f"delete {record} to accept it"
+        )
+    write_json(record, known)
 
 
 def _kept(url: str, part: Path) -> tuple[int, dict[str, Any]]:

@@ -7,9 +7,14 @@ srcnn    either of the two, but with `lr` as large as `hr`: the data of the olde
 
 Values are luma, float32, 0..255. Every file of ours carries the attributes `source`, `scale`,
 `layout` and `made`.
+
+A file from outside is not trusted: HDF5 can point at other files, at itself in a circle, and at data
+that is not there, so only plain datasets whose contents the file itself holds are read.
 """
 
+import math
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -22,7 +27,9 @@ from fsrcnn.files import atomic
 
 Luma = NDArray[np.float32]
 Layout = Literal["patches", "images"]
+ATTRIBUTES = ("source", "scale", "layout", "made")
 BLOCK = 4096  # patches read or written at once
+MOST_COMPRESSED = 100  # times that a dataset may be larger than its compressed form
 
 
 class Pair(NamedTuple):
@@ -46,30 +53,36 @@ class Description(NamedTuple):
 
 
 def describe(path: Path, scale: int) -> Description:
-    """Tell a file's layout from its shapes.
+    """Tell a file's layout from its shapes, without reading the data.
 
-    Raises `InputError` when it is not HDF5, has neither layout, or was made for another scale.
+    Raises `InputError` when it is not HDF5, has neither layout, was made for another scale, or does
+    not itself hold all the data it declares.
     """
     with _open(path) as file:
-        lr, hr = file.get("lr"), file.get("hr")
+        lr, hr = _member(path, file, "lr"), _member(path, file, "hr")
         if isinstance(lr, h5py.Dataset) and isinstance(hr, h5py.Dataset):
             if lr.ndim != 3 or hr.ndim != 3 or len(lr) != len(hr) or len(lr) == 0:
                 raise _bad(path, f"lr {lr.shape} and hr {hr.shape} are not (N, h, w) pairs")
-            return Description("patches", _is_srcnn(path, lr, hr, scale), len(lr))
+            found = Description("patches", _is_srcnn(path, lr, hr, scale), len(lr))
+            _check_storage(path, [lr, hr])
+            return found
         if isinstance(lr, h5py.Group) and isinstance(hr, h5py.Group):
-            names = sorted(lr, key=_number)
-            if not names or names != sorted(hr, key=_number):
-                raise _bad(path, "groups lr and hr hold no images or not the same ones")
-            kinds = set()
+            held = set(lr)
+            names = [str(i) for i in range(len(held))]
+            if not names or held != set(hr) or held != set(names):
+                raise _bad(path, 'groups lr and hr hold no images, or not the same ones named "0", "1", ...')
+            kinds, datasets = set(), []
             for name in names:
-                small, large = lr[name], hr[name]
+                small, large = _member(path, lr, name), _member(path, hr, name)
                 if not isinstance(small, h5py.Dataset) or not isinstance(large, h5py.Dataset):
-                    raise _bad(path, f"{name} is not a dataset")
+                    raise _bad(path, f"image {name} is not a dataset")
                 if small.ndim != 2 or large.ndim != 2:
                     raise _bad(path, f"image {name}: lr {small.shape} and hr {large.shape} are not (h, w)")
                 kinds.add(_is_srcnn(path, small, large, scale))
+                datasets += [small, large]
             if len(kinds) != 1:
                 raise _bad(path, "images of both layouts in one file")
+            _check_storage(path, datasets)
             return Description("images", kinds.pop(), len(names))
         raise _bad(path, "no lr and hr, neither as datasets nor as groups")
 
@@ -80,15 +93,15 @@ def read_pairs(path: Path, scale: int, *, srcnn: bool = False) -> Iterator[Pair]
     Raises `InputError` for every other file (one with an `lr` as large as `hr` is read with `srcnn`
     and only then), and for values that are not finite.
     """
-    _expect(path, scale, "images", srcnn)
+    found = _expect(path, scale, "images", srcnn)
     with _open(path) as file:
-        for name in sorted(file["lr"], key=_number):
+        for name in map(str, range(found.images)):
             small, large = file["lr"][name], file["hr"][name]
             yield Pair(
                 _luma(path, small[()]),
                 _luma(path, large[()]),
-                str(small.attrs.get("image", name)),
-                str(small.attrs.get("variant", "")),
+                _text(path, small, "image", name),
+                _text(path, small, "variant", ""),
             )
 
 
@@ -105,7 +118,10 @@ def read_patches(path: Path, scale: int, *, srcnn: bool = False) -> Iterator[tup
 
 
 def write_pairs(path: Path, pairs: Iterable[Pair], scale: int, *, source: str, made: str) -> int:
-    """Write whole images, atomically; returns how many."""
+    """Write whole images, atomically; returns how many.
+
+    Raises `InputError` when there are none.
+    """
     count = 0
     with atomic(path) as temporary, h5py.File(temporary, "w") as file:
         lr, hr = file.create_group("lr"), file.create_group("hr")
@@ -114,6 +130,8 @@ def write_pairs(path: Path, pairs: Iterable[Pair], scale: int, *, source: str, m
             hr.create_dataset(str(count), data=pair.hr)
             small.attrs["image"], small.attrs["variant"] = pair.image, pair.variant
             count += 1
+        if count == 0:
+            raise InputError(f"{path}: there are no images to write to it")
         _annotate(file, scale, "images", source, made)
     return count
 
@@ -121,7 +139,10 @@ def write_pairs(path: Path, pairs: Iterable[Pair], scale: int, *, source: str, m
 def write_patches(
     path: Path, blocks: Iterable[tuple[Luma, Luma]], scale: int, *, source: str, made: str
 ) -> int:
-    """Write blocks of patches, as `read_patches` gives them, atomically; returns how many patches."""
+    """Write blocks of patches, as `read_patches` gives them, atomically; returns how many patches.
+
+    Raises `InputError` when there are none.
+    """
     count = 0
     with atomic(path) as temporary, h5py.File(temporary, "w") as file:
         for block in blocks:
@@ -132,6 +153,8 @@ def write_patches(
                 file[name].resize(count + len(data), axis=0)
                 file[name][count:] = data
             count += len(block[0])
+        if count == 0:
+            raise InputError(f"{path}: there are no patches to write to it")
         _annotate(file, scale, "patches", source, made)
     return count
 
@@ -146,17 +169,18 @@ def annotate(path: Path, scale: int, *, source: str, made: str) -> None:
 def attributes(path: Path) -> dict[str, Any]:
     """The attributes `source`, `scale`, `layout` and `made` of a file of ours.
 
-    Raises `InputError` when one is missing.
+    Raises `InputError` when one is missing or is not of its type.
     """
     with _open(path) as file:
-        values = dict(file.attrs)
-    missing = {"source", "scale", "layout", "made"} - values.keys()
-    if missing:
-        raise _bad(
-            path,
-            f"attributes missing: {', '.join(sorted(missing))}; make it anew with the download stage",
-        )
-    return values
+        missing = sorted(name for name in ATTRIBUTES if name not in file.attrs)
+        if missing:
+            raise _bad(
+                path, f"attributes missing: {', '.join(missing)}; make it anew with the download stage"
+            )
+        texts = {name: _text(path, file, name, "") for name in ATTRIBUTES if name != "scale"}
+        if file.attrs.get_id("scale").shape != () or file.attrs.get_id("scale").dtype.kind not in "iu":
+            raise _bad(path, "attribute scale is not a whole number")
+        return {**texts, "scale": int(file.attrs["scale"])}
 
 
 def _annotate(file: h5py.File, scale: int, layout: Layout, source: str, made: str) -> None:
@@ -171,14 +195,45 @@ def _expect(path: Path, scale: int, layout: Layout, srcnn: bool) -> Description:
     return found
 
 
-def _open(path: Path) -> h5py.File:
+@contextmanager
+def _open(path: Path) -> Iterator[h5py.File]:
+    """The file for reading; what h5py raises on damage, then or while it is read, is an `InputError`."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; run the download stage")
     try:
-        return h5py.File(path, "r")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; run the download stage") from None
-    except OSError as error:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise _bad(path, f"not a readable HDF5 file ({reason})") from None
+
+
+def _member(path: Path, group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
+    """What `name` is in a group; refused where it, or its data, may lie outside the file."""
+    link = group.get(name, getlink=True)
+    if link is None:
+        return None
+    if not isinstance(link, h5py.HardLink):
+        raise _bad(path, f"{name} is a link to elsewhere, where the data itself is expected")
+    found = group[name]
+    if isinstance(found, h5py.Dataset) and (found.is_virtual or found.external):
+        raise _bad(path, f"{found.name} takes its data from other files")
+    return found
+
+
+def _check_storage(path: Path, datasets: list[h5py.Dataset]) -> None:
+    """Refuse datasets that declare more than the file holds: reading would fill the memory."""
+    held = 0
+    for data in datasets:
+        stored = data.id.get_storage_size()
+        # A compressed chunk is unpacked whole, even where it reaches beyond its dataset.
+        declared = max(data.size, math.prod(data.chunks or ())) * data.dtype.itemsize
+        compressed = data.id.get_create_plist().get_nfilters() > 0
+        if declared > stored * (MOST_COMPRESSED if compressed else 1):
+            raise _bad(path, f"{data.name} {data.shape} declares {declared} bytes and holds {stored}")
+        held += stored
+    if held > path.stat().st_size:
+        raise _bad(path, f"its datasets together declare {held} bytes, more than the file has")
 
 
 def _is_srcnn(path: Path, lr: h5py.Dataset, hr: h5py.Dataset, scale: int) -> bool:
@@ -198,15 +253,21 @@ def _is_srcnn(path: Path, lr: h5py.Dataset, hr: h5py.Dataset, scale: int) -> boo
 
 
 def _luma(path: Path, values: object) -> Luma:
-    y = np.asarray(values, dtype=np.float32)
+    y = np.asarray(values)
     # Pillow's bicubic may overshoot 0..255 in rebuilt files, but only by a fraction of the range.
-    if not np.isfinite(y).all() or y.min() < -128 or y.max() > 383:
+    if not (y.min() >= -128 and y.max() <= 383):  # false for NaN too
         raise _bad(path, "luma that is not finite or far outside 0..255")
-    return y
+    return y.astype(np.float32, copy=False)
 
 
-def _number(name: str) -> tuple[int, str]:
-    return (int(name), "") if name.isdecimal() else (0, name)
+def _text(path: Path, holder: h5py.File | h5py.Dataset, name: str, default: str) -> str:
+    """A text attribute of one line."""
+    if name not in holder.attrs:
+        return default
+    value = holder.attrs[name] if holder.attrs.get_id(name).shape == () else None
+    if not isinstance(value, str) or not value.isprintable():
+        raise _bad(path, f"attribute {name} of {holder.name} is not one line of text")
+    return value
 
 
 def _bad(path: Path, why: str) -> InputError:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from fsrcnn.errors import InputError
 from fsrcnn.hdf5 import Luma
@@ -43,15 +43,16 @@ def read_folder(folder: Path) -> list[tuple[str, Image.Image]]:
         try:
             with Image.open(path) as image:
                 images.append((path.stem, image.convert("RGB")))
-        except (UnidentifiedImageError, Image.DecompressionBombError, OSError) as error:
-            raise InputError(f"{path}: not a readable picture ({error}); replace it") from None
+        except Exception as error:  # Pillow's readers raise nearly anything on a damaged file
+            reason = " ".join(str(error).split())
+            raise InputError(f"{path}: not a readable picture ({reason}); replace it") from None
     return images
 
 
 def augment(image: Image.Image) -> Iterator[tuple[str, Image.Image]]:
     """The 20 variants of section 4.1: five sizes times four rotations, each with its label."""
     for shrink in SHRINKS:
-        size = (int(image.width * shrink), int(image.height * shrink))
+        size = (max(1, int(image.width * shrink)), max(1, int(image.height * shrink)))
         smaller = image.resize(size, Image.Resampling.BICUBIC)
         for angle in ROTATIONS:
             yield f"{shrink} {angle}", smaller.rotate(angle, expand=True)
@@ -62,8 +63,11 @@ def make_pair(image: Image.Image, scale: int, fit: Fit) -> tuple[Luma, Luma]:
 
     `fit` says how HR becomes a multiple of the scale: "resize" as in the published files (which
     smooths it a little where a side is not a multiple), "crop" as in the literature.
+    Raises `InputError` for a picture with a side shorter than `scale`.
     """
     width, height = image.width // scale, image.height // scale
+    if min(width, height) == 0:
+        raise InputError(f"{image.width}x{image.height} pixels are too few for x{scale}; remove the picture")
     box = (width * scale, height * scale)
     resized = fit == "resize"
     hr = image.resize(box, Image.Resampling.BICUBIC) if resized else image.crop((0, 0, *box))

@@ -5,8 +5,7 @@ from importlib.resources import as_file, files
 from fsrcnn import checkpoint
 from fsrcnn.errors import InputError
 from fsrcnn.model import FSRCNN
-
-SCALES = (2, 3, 4)
+from fsrcnn.settings import SCALES
 
 
 def load_pretrained(scale: int) -> FSRCNN:
@@ -17,6 +16,6 @@ def load_pretrained(scale: int) -> FSRCNN:
     Raises `InputError` for a scale that has not been released.
     """
     if scale not in SCALES:
-        raise InputError(f"no released network for scale {scale!r}; choose 2, 3 or 4")
+        raise InputError(f"no released network for scale {scale!r}; choose {', '.join(map(str, SCALES))}")
     with as_file(files("fsrcnn") / "weights" / f"x{scale}.safetensors") as path:
         return checkpoint.load(path)

@@ -12,7 +12,9 @@ def psnr(image: Tensor, target: Tensor) -> float:
 
     Infinite where the two are equal.
     """
-    return psnr_of_mse(float(torch.mean((image.double() - target.double()) ** 2)))
+    # In float64 for its accuracy, on the CPU since Apple's graphics processors lack float64.
+    difference = image.cpu().double() - target.cpu().double()
+    return psnr_of_mse(float(torch.mean(difference**2)))
 
 
 def psnr_of_mse(mse: float) -> float:

@@ -162,7 +162,7 @@ def _build_training(
     def pairs() -> Iterator[hdf5.Pair]:
         for name, image in tqdm(images, unit="image", desc=f"{source} x{scale}", disable=None):
             for variant, changed in augment(image):
-                yield hdf5.Pair(*make_pair(changed, scale, "resize"), name, variant)
+                yield _pair(changed, scale, "resize", name, variant)
 
     count = hdf5.write_pairs(
         path,
@@ -176,7 +176,7 @@ def _build_training(
 
 def _build_evaluation(images: list[tuple[str, Image.Image]], folder: Path, name: str, scale: int) -> None:
     for protocol, fit in PROTOCOLS.items():
-        pairs = (hdf5.Pair(*make_pair(image, scale, fit), stem) for stem, image in images)
+        pairs = (_pair(image, scale, fit, stem) for stem, image in images)
         hdf5.write_pairs(
             folder / f"{name}_{protocol}.h5",
             pairs,
@@ -184,3 +184,10 @@ def _build_evaluation(images: list[tuple[str, Image.Image]], folder: Path, name:
             source=name,
             made=f"HR {fit} to a multiple of {scale}, LR by Pillow bicubic",
         )
+
+
+def _pair(image: Image.Image, scale: int, fit: Fit, name: str, variant: str = "") -> hdf5.Pair:
+    try:
+        return hdf5.Pair(*make_pair(image, scale, fit), name, variant)
+    except InputError as error:
+        raise InputError(f"picture {' '.join([name, variant]).rstrip()}: {error}") from None

@@ -1,18 +1,18 @@
 """The transfer strategy of section 3.4: keep one scale's convolutions, train a new deconvolution."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from fsrcnn.model import FSRCNN
-from fsrcnn.settings import Settings
+from fsrcnn.settings import Scale, Settings
 from fsrcnn.training import TrainSettings
 
 
 class FinetuneSettings(Settings):
     """The `finetune` section of params.yaml; what it leaves out is as in `train`."""
 
-    source_scale: Literal[2, 3, 4]
+    source_scale: Scale
     learning_rate: Annotated[float, Field(gt=0, le=1)]
     epochs: Annotated[int, Field(ge=1)]
     average: Annotated[float, Field(ge=0, lt=1)]
