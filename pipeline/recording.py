@@ -14,6 +14,15 @@ from fsrcnn.model import FSRCNN
 from fsrcnn.patches import TrainingData
 from fsrcnn.training import Epoch, TrainSettings, fit
 
+# The columns of the curve as MLflow shows them, one group of charts for each part before the "/".
+METRICS = {
+    "loss": "training/loss",
+    "train_psnr": "training/psnr",
+    "held_out_psnr": "validation/psnr",
+    "learning_rate": "training/learning_rate",
+    "seconds": "training/seconds",
+}
+
 
 def record_training(
     network: FSRCNN,
@@ -32,30 +41,32 @@ def record_training(
     """
     shape = {"d": network.d, "s": network.s, "m": network.m}
     made = hdf5.attributes(file)
+    path = Path(f"models/x{network.scale}/{kind}.safetensors")
     params = {"scale": network.scale, "seed": seed, "device": device.type, "model": shape}
-    tags = {
-        "kind": kind,
-        "scale": str(network.scale),
-        "data": made["source"],
-        "optimizer": settings.optimizer,
-    }
-    name = f"x{network.scale} {kind} {settings.optimizer} {settings.sampling} seed {seed}"
+    recipe = f"{settings.optimizer} {settings.sampling}"
+    tags = {"kind": kind, "scale": str(network.scale), "data": made["source"], "recipe": recipe}
     dataset = tracking.Dataset(f"{made['source']}_x{network.scale}", file, sha256(file), made["made"])
 
     tracking.connect(stage.repository_root())
     with tracking.training_run(
-        name, params={**params, "train": settings.model_dump()}, tags=tags, datasets=[dataset]
+        f"x{network.scale} {kind} {recipe} seed {seed}",
+        output=path,
+        params={**params, "train": settings.model_dump()},
+        tags=tags,
+        datasets=[dataset],
+        description=f"FSRCNN({network.d}, {network.s}, {network.m}) at x{network.scale}, "
+        f"{'from scratch' if kind == 'scratch' else 'transferred'}, trained on {made['source']}.",
     ) as run:
         if source is not None:
             run.started_from(source)
 
         def log_epoch(row: Epoch) -> None:
-            values = row._asdict()
-            step = values.pop("epoch")
-            run.metrics(step, **{key: value for key, value in values.items() if value is not None})
+            values = {METRICS[key]: value for key, value in row._asdict().items() if key in METRICS}
+            run.metrics(row.epoch, {key: value for key, value in values.items() if value is not None})
 
         curve = fit(network, data, settings, device=device, seed=seed, on_epoch=log_epoch)
-        path = Path(f"models/x{network.scale}/{kind}.safetensors")
+        for row in curve:
+            log_epoch(row)  # those that an interrupted training had before it could log them
         checkpoint.save(network, path, {"train_data": made["source"], "kind": kind, "seed": str(seed)})
         run.model(path)
     seconds = [b - a for a, b in itertools.pairwise([0.0, *(row.seconds for row in curve)])]

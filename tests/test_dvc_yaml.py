@@ -15,7 +15,10 @@ PLUMBING = {
     "src/fsrcnn/device.py",
     "src/fsrcnn/errors.py",
     "src/fsrcnn/files.py",
+    "src/fsrcnn/outbox.py",
+    "src/fsrcnn/sending.py",
     "src/fsrcnn/settings.py",
+    "src/fsrcnn/store.py",
     "src/fsrcnn/tracking.py",
 }
 
