@@ -2,14 +2,17 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import mlflow
 import pytest
 import yaml
+from mlflow import MlflowClient
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -183,14 +186,54 @@ def test_a_change_reruns_only_what_depends_on_it(project, change, stages):
     assert {line.split("'")[1] for line in output.splitlines() if "Running stage" in line} == stages
 
 
-def test_queued_experiments_land_in_the_same_store(project):
-    project.dvc("exp", "run", "--queue", "--set-param", "scale=2,3")
-    project.dvc("exp", "run", "--run-all")
+def test_report_says_what_it_is_of(project):
+    report = (project.folder / "metrics/report.md").read_text()
+    head = project.git("rev-list", "--max-parents=0", "--abbrev-commit", "HEAD").strip()
+    psnr = project.metrics("evaluate")["sample"]["standard"]["scratch"]["psnr"]
+    assert f"| ×4 | sample | {project.metrics('train')['device']}" in report
+    assert f"code of {head}" in report
+    assert f"{psnr:.2f}" in report.partition("## Not comparable")[2]
+    for image in re.findall(r"!\[\]\((.*)\)", report):
+        assert (project.folder / "metrics" / image).exists()
+
+
+def test_sweep_with_two_workers(project):
+    """Each experiment comes once to `dvc exp show` and to MLflow; one that fails says why there."""
+    project.dvc("exp", "run", "--queue", "--name", "scale", "--set-param", "scale=2,3")
+    sampling = ("--set-param", "train.sampling=patches", "--set-param", "train.batch_size=999999999")
+    project.dvc("exp", "run", "--queue", "--name", "bad", *sampling)
+    project.dvc("queue", "start", "--jobs", "2")
+    deadline = time.monotonic() + 300
+    while re.search("Queued|Running", status := project.dvc("queue", "status")):
+        assert time.monotonic() < deadline, status
+        time.sleep(2)
+    project.dvc("queue", "stop")
+
     shown = json.loads(project.dvc("exp", "show", "--json", "--no-pager").splitlines()[0])
-    experiments = [e["revs"][0] for row in shown for e in row["experiments"] or []]
-    scales = sorted(e["data"]["metrics"]["metrics/evaluate.json"]["data"]["scale"] for e in experiments)
-    assert scales == [2, 3]
-    runs = project.runs()
-    assert set(runs) == {f"x{n} {kind}" for n in (2, 3, 4) for kind in ("scratch", "transfer")}
-    # Scale 3 is also the source's: its network was restored, not trained a second time.
-    assert runs["x2 scratch"].data.tags["dvc_experiment"] in {e["name"] for e in experiments}
+    experiments = {e["name"]: e["revs"][0] for row in shown for e in row["experiments"] or []}
+    done = {name: rev["data"]["metrics"] for name, rev in experiments.items() if name != "bad"}
+    assert sorted(m["metrics/evaluate.json"]["data"]["scale"] for m in done.values()) == [2, 3]
+    assert "Failed" in status
+    runs = mlflow.search_runs(experiment_names=["fsrcnn"], output_format="list")
+    made = [run for run in runs if "dvc_experiment" in run.data.tags]
+    failed = [run for run in made if run.info.status == "FAILED"]
+    finished = [run for run in made if run.info.status == "FINISHED"]
+    assert len(failed) + len(finished) == len(made)
+    (reason,) = [run.data.tags["failure"] for run in failed]
+    assert "more than all patches" in reason
+    # At scale 3 the network from scratch was restored, not trained a second time.
+    names = sorted(f"x{run.data.tags['scale']} {run.data.tags['kind']}" for run in finished)
+    assert names == ["x2 scratch", "x2 transfer", "x3 transfer"]
+    head = project.git("rev-parse", "HEAD").strip()
+    for run in finished:
+        tags, scale = run.data.tags, run.data.tags["scale"]
+        assert (tags["git_commit"], tags["data"], tags["recipe"]) == (head, "sample", "soap crops")
+        assert len(MlflowClient().get_metric_history(run.info.run_id, "training/loss")) == run_epochs(run)
+        (metrics,) = [m for m in done.values() if str(m["metrics/evaluate.json"]["data"]["scale"]) == scale]
+        psnr = metrics["metrics/evaluate.json"]["data"]["sample"]["standard"][tags["kind"]]["psnr"]
+        history = MlflowClient().get_metric_history(run.info.run_id, "sample/standard/psnr")
+        assert [m.value for m in history] == [pytest.approx(psnr)]
+
+
+def run_epochs(run: mlflow.entities.Run) -> int:
+    return int(run.data.params["train.epochs"])
