@@ -23,7 +23,7 @@ def mirror() -> Path:
 @pytest.fixture(scope="session")
 def project(tmp_path_factory) -> Project:
     """A copy of this repository in which the whole pipeline ran once, with tiny settings."""
-    project = Project(tmp_path_factory.mktemp("project"))
+    project = Project.new(tmp_path_factory.mktemp("project"))
     project.output = project.dvc("repro")
     project.commit("first run")
     return project

@@ -27,10 +27,14 @@ TINY = {
 
 
 class Project:
-    """A copy of this repository's working tree with a Git history and tiny settings."""
+    """A repository of this project, in which Git and DVC can be run."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    @classmethod
+    def new(cls, folder: Path) -> "Project":
+        """A copy of this repository's working tree with a Git history and tiny settings."""
         listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
         for name in subprocess.check_output(listed, cwd=ROOT, text=True).splitlines():
             if (ROOT / name).is_file() and name != "dvc.lock" and not name.startswith("metrics/"):
@@ -41,8 +45,10 @@ class Project:
             section, key = path.split(".")
             params[section][key] = value
         (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-        self.git("init", "--quiet")
-        self.commit("start")
+        project = cls(folder)
+        project.git("init", "--quiet")
+        project.commit("start")
+        return project
 
     def run(self, *command: str) -> str:
         bin_folder = str(Path(sys.executable).parent)
