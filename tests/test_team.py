@@ -91,7 +91,9 @@ def test_tracking_server_on_postgresql(postgresql, tmp_path, monkeypatch):
         assert [worker.wait(120) for worker in workers] == [0, 0]
 
         runs = mlflow.search_runs(experiment_names=["fsrcnn"], output_format="list")
-        assert {run.info.run_name: run.info.status for run in runs} == dict.fromkeys(("one", "two", "three"), "FINISHED")
+        assert {run.info.run_name: run.info.status for run in runs} == dict.fromkeys(
+            ("one", "two", "three"), "FINISHED"
+        )
         for run in runs:
             if run.info.run_name != "three":
                 assert len(MlflowClient().get_metric_history(run.info.run_id, "training/loss")) == 30
