@@ -26,6 +26,7 @@ def report() -> None:
     parser.add_argument("--source-scale", type=int, choices=(2, 3, 4), required=True)
     source = parser.parse_args().source_scale
     run = stage.read_run()
+    tracking.connect(stage.repository_root())
     records = {
         "scratch": json.loads(Path(f"models/x{run.scale}/scratch.json").read_text()),
         "source": json.loads(Path(f"models/x{source}/scratch.json").read_text()),
@@ -51,7 +52,6 @@ def report() -> None:
     with atomic(Path("metrics/report.md")) as temporary:
         temporary.write_text(markdown(measured, images), encoding="utf-8")
     _print_table()
-    tracking.connect(stage.repository_root())
     for kind in ("scratch", "transfer"):
         tracking.add_to_run(Path(f"models/x{run.scale}/{kind}.safetensors"), {}, [picture])
 

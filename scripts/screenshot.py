@@ -22,7 +22,8 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from fsrcnn.files import atomic
 
-BINARY, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+BINARY = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --disable-dev-shm-usage --window-size=1500,1100"

@@ -133,6 +133,10 @@ def test_sweep_with_two_workers(project):
     experiments = {e["name"]: e["revs"][0] for row in shown for e in row["experiments"] or []}
     done = {name: rev["data"]["metrics"] for name, rev in experiments.items() if name != "bad"}
     assert sorted(m["metrics/evaluate.json"]["data"]["scale"] for m in done.values()) == [2, 3]
+    recorded = project.git("log", "-1", "--format=%h", "--", "metrics/evaluate.json").strip()
+    for name in done:
+        report = project.git("show", f"{experiments[name]['rev']}:metrics/report.md")
+        assert re.search(rf"\| ×4 \| sample \| .* \| commit {recorded} \|", report)
     assert "Failed" in status
     runs = mlflow.search_runs(experiment_names=["fsrcnn"], output_format="list")
     made = [run for run in runs if "dvc_experiment" in run.data.tags]
