@@ -12,7 +12,18 @@ from fsrcnn.device import description
 from fsrcnn.files import sha256, write_json
 from fsrcnn.model import FSRCNN
 from fsrcnn.patches import TrainingData
+from fsrcnn.resume import TrainingState
 from fsrcnn.training import Epoch, TrainSettings, fit
+from fsrcnn.workers import join
+
+# The columns of the curve as MLflow shows them, one group of charts for each part before the "/".
+METRICS = {
+    "loss": "training/loss",
+    "train_psnr": "training/psnr",
+    "held_out_psnr": "validation/psnr",
+    "learning_rate": "training/learning_rate",
+    "seconds": "training/seconds",
+}
 
 
 def record_training(
@@ -28,34 +39,57 @@ def record_training(
 ) -> None:
     """Train, log to MLflow as it goes, and write `models/x<scale>/<kind>.safetensors` and `.json`.
 
-    `kind` is "scratch" or "transfer"; `source` are the weights that a transfer started from.
+    `kind` is "scratch" or "transfer"; `source` are the weights that a transfer started from. A training
+    that was interrupted goes on, and so does its run. Under `torchrun` the processes share the batches,
+    and the first one writes and logs.
     """
+    workers = join(device)
     shape = {"d": network.d, "s": network.s, "m": network.m}
     made = hdf5.attributes(file)
+    path = Path(f"models/x{network.scale}/{kind}.safetensors")
     params = {"scale": network.scale, "seed": seed, "device": device.type, "model": shape}
-    tags = {
-        "kind": kind,
-        "scale": str(network.scale),
-        "data": made["source"],
-        "optimizer": settings.optimizer,
-    }
-    name = f"x{network.scale} {kind} {settings.optimizer} {settings.sampling} seed {seed}"
+    recipe = f"{settings.optimizer} {settings.sampling}"
+    tags = {"kind": kind, "scale": str(network.scale), "data": made["source"], "recipe": recipe}
     dataset = tracking.Dataset(f"{made['source']}_x{network.scale}", file, sha256(file), made["made"])
+
+    identity = {**params, "data": sha256(file), "workers": workers.count, "train": settings.model_dump()}
+    if source is not None:
+        identity["source"] = sha256(source)
+    state = TrainingState(path.with_suffix(".state"), identity)
+    if not workers.is_first:
+        fit(network, data, settings, device=device, seed=seed, state=state, workers=workers)
+        return
 
     tracking.connect(stage.repository_root())
     with tracking.training_run(
-        name, params={**params, "train": settings.model_dump()}, tags=tags, datasets=[dataset]
+        f"x{network.scale} {kind} {recipe} seed {seed}",
+        output=path,
+        params={**params, "train": settings.model_dump()},
+        tags=tags,
+        datasets=[dataset],
+        resume=state.load() is not None,
+        description=f"FSRCNN({network.d}, {network.s}, {network.m}) at x{network.scale}, "
+        f"{'from scratch' if kind == 'scratch' else 'transferred'}, trained on {made['source']}.",
     ) as run:
         if source is not None:
             run.started_from(source)
 
         def log_epoch(row: Epoch) -> None:
-            values = row._asdict()
-            step = values.pop("epoch")
-            run.metrics(step, **{key: value for key, value in values.items() if value is not None})
+            values = {METRICS[key]: value for key, value in row._asdict().items() if key in METRICS}
+            run.metrics(row.epoch, {key: value for key, value in values.items() if value is not None})
 
-        curve = fit(network, data, settings, device=device, seed=seed, on_epoch=log_epoch)
-        path = Path(f"models/x{network.scale}/{kind}.safetensors")
+        curve = fit(
+            network,
+            data,
+            settings,
+            device=device,
+            seed=seed,
+            on_epoch=log_epoch,
+            state=state,
+            workers=workers,
+        )
+        for row in curve:
+            log_epoch(row)  # those that an interrupted training had before it could log them
         checkpoint.save(network, path, {"train_data": made["source"], "kind": kind, "seed": str(seed)})
         run.model(path)
     seconds = [b - a for a, b in itertools.pairwise([0.0, *(row.seconds for row in curve)])]
@@ -63,8 +97,9 @@ def record_training(
         "scale": network.scale,
         "train_data": made["source"],
         "device": description(device),
-        "threads": torch.get_num_threads(),
+        "threads": torch.get_num_threads() * workers.count,
         "seconds_per_epoch": statistics.median(seconds),
         "curve": [row._asdict() for row in curve],
     }
     write_json(path.with_suffix(".json"), record)
+    state.remove()

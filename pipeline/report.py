@@ -1,22 +1,29 @@
-"""Stage `report`: the trainings of this run in one metrics file, their curves, and a table to read.
+"""Stage `report`: the trainings of this run in one metrics file, their curves, and a report to read.
 
 python pipeline/report.py --source-scale 3
 """
 
 import csv
 import json
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import stage
 
+from fsrcnn import tracking
 from fsrcnn.files import atomic, write_json
+from fsrcnn.report import Measurement, draw_curves, markdown
+
+METRICS = ("train", "evaluate", "benchmark")  # the files, and the fields of `Measurement`
 
 
 def report() -> None:
-    """Write `metrics/train.json` and `metrics/curves/`; print the table."""
+    """Write `metrics/train.json`, `metrics/curves*` and `metrics/report.md`; print the table."""
     source = stage.read_scale(__doc__, "--source-scale")
     run = stage.read_run()
+    tracking.connect(stage.repository_root())
     records = {
         "scratch": json.loads(Path(f"models/x{run.scale}/scratch.json").read_text()),
         "source": json.loads(Path(f"models/x{source}/scratch.json").read_text()),
@@ -25,13 +32,42 @@ def report() -> None:
     target = records["scratch"]
     head = {key: target[key] for key in ("scale", "train_data", "device", "threads")}
     write_json(Path("metrics/train.json"), {**head, **{name: _summary(r) for name, r in records.items()}})
-    for name, record in records.items():
+    curves = {name: record["curve"] for name, record in records.items()}
+    for name, rows in curves.items():
         path = Path(f"metrics/curves/{name}.csv")
         with atomic(path) as temporary, temporary.open("w", newline="") as file:
-            table = csv.DictWriter(file, list(record["curve"][0]))
+            table = csv.DictWriter(file, list(rows[0]))
             table.writeheader()
-            table.writerows(record["curve"])
+            table.writerows(rows)
+    picture = Path("metrics/curves.png")
+    draw_curves(curves, picture)
+
+    this = {name: json.loads(Path(f"metrics/{name}.json").read_text()) for name in METRICS}
+    commit = _git("rev-parse", "--short", "HEAD")
+    measured = [Measurement(**this, origin=f"this run, code of {commit}"), *_recorded(run.scale)]
+    images = ["curves.png", "../plots/comparison.png"]
+    with atomic(Path("metrics/report.md")) as temporary:
+        temporary.write_text(markdown(measured, images), encoding="utf-8")
     _print_table()
+    for kind in ("scratch", "transfer"):
+        tracking.add_to_run(Path(f"models/x{run.scale}/{kind}.safetensors"), {}, [picture])
+
+
+def _recorded(but: int) -> Iterator[Measurement]:
+    """The latest metrics of every other scale in the history of the current branch."""
+    seen = {but}
+    for commit in _git("log", "--format=%h", "--", "metrics/evaluate.json").split():
+        if _git("ls-tree", "--name-only", commit, "metrics/evaluate.json"):
+            evaluation = json.loads(_git("show", f"{commit}:metrics/evaluate.json"))
+            if evaluation["scale"] not in seen:
+                seen.add(evaluation["scale"])
+                files = {name: json.loads(_git("show", f"{commit}:metrics/{name}.json")) for name in METRICS}
+                yield Measurement(**files, origin=f"commit {commit}")
+
+
+def _git(*arguments: str) -> str:
+    """The output of a Git command; nothing where there is no repository."""
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _summary(record: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ class Run(Settings):
     """The top-level keys of params.yaml that choose the run."""
 
     scale: Scale
+    launcher: str  # for dvc.yaml: what starts the training stages
     device: DeviceName
     seed: Annotated[int, Field(ge=0, lt=2**32)]
 
@@ -57,12 +58,18 @@ def repository_root() -> Path:
 
 
 def main(stage: Callable[[], None]) -> None:
-    """Run a stage; an `InputError` becomes one line on standard error and exit status 1."""
+    """Run a stage; an `InputError` becomes one line on standard error and exit status 1.
+
+    So does an interruption, with the status that shells give it.
+    """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         stage()
     except InputError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt as interruption:
+        print(interruption or "interrupted", file=sys.stderr)
+        sys.exit(130)
 
 
 def _read() -> dict[str, Any]:

@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.project import Project
+
 MIRROR = "FSRCNN_MIRROR"
 # Read once: a test may set the variable for the code under test.
 FOLDER = os.environ.get(MIRROR, "")
@@ -16,3 +18,12 @@ def mirror() -> Path:
     if not Path(FOLDER).is_dir():
         pytest.skip(f"real data: {MIRROR} names no folder: {FOLDER}")
     return Path(FOLDER).resolve()
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory) -> Project:
+    """A copy of this repository in which the whole pipeline ran once, with tiny settings."""
+    project = Project.new(tmp_path_factory.mktemp("project"))
+    project.output = project.dvc("repro")
+    project.commit("first run")
+    return project

@@ -1,91 +1,14 @@
 """The whole pipeline through DVC itself, in a repository of its own, with tiny settings."""
 
 import json
-import os
+import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
+import time
 
 import mlflow
 import pytest
-import yaml
+from mlflow import MlflowClient
 from PIL import Image
-
-ROOT = Path(__file__).resolve().parents[1]
-TINY = {
-    "data.source": "sample",
-    "train.compile": False,
-    "train.epochs": 2,
-    "train.steps_per_epoch": 15,
-    "train.batch_size": 4,
-    "train.warmup_steps": 5,
-    "train.held_out_share": 0.2,
-    "finetune.epochs": 1,
-    "benchmark.batch_size": 1,
-    "benchmark.warmup": 1,
-    "benchmark.iterations": 5,
-}
-
-
-class Project:
-    """A copy of this repository's working tree with a Git history and tiny settings."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-        for name in subprocess.check_output(listed, cwd=ROOT, text=True).splitlines():
-            if (ROOT / name).is_file() and name != "dvc.lock" and not name.startswith("metrics/"):
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / name, folder / name)
-        params = yaml.safe_load((folder / "params.yaml").read_text())
-        for path, value in TINY.items():
-            section, key = path.split(".")
-            params[section][key] = value
-        (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-        self.git("init", "--quiet")
-        self.commit("start")
-
-    def run(self, *command: str) -> str:
-        bin_folder = str(Path(sys.executable).parent)
-        environment = {**os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
-        for name in ("FSRCNN_MIRROR", "MLFLOW_TRACKING_URI"):
-            environment.pop(name, None)
-        done = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    def git(self, *arguments: str) -> str:
-        identity = ("-c", "user.name=test", "-c", "user.email=test@example.com")
-        return self.run("git", *identity, *arguments)
-
-    def commit(self, message: str) -> None:
-        self.git("add", "--all")
-        self.git("commit", "--quiet", "--message", message)
-
-    def dvc(self, *arguments: str) -> str:
-        return self.run("dvc", *arguments)
-
-    def metrics(self, name: str) -> dict:
-        return json.loads((self.folder / "metrics" / f"{name}.json").read_text())
-
-    def runs(self) -> dict[str, mlflow.entities.Run]:
-        """MLflow runs by scale and kind; fails when two are of the same scale and kind."""
-        mlflow.set_tracking_uri(f"sqlite:///{self.folder}/mlflow.db")
-        found = mlflow.search_runs(experiment_names=["fsrcnn"], output_format="list")
-        named = {f"x{run.data.tags['scale']} {run.data.tags['kind']}": run for run in found}
-        assert len(named) == len(found)
-        return named
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Project:
-    project = Project(tmp_path_factory.mktemp("project"))
-    project.output = project.dvc("repro")
-    project.commit("first run")
-    return project
 
 
 def test_every_stage_ran(project):
@@ -183,14 +106,58 @@ def test_a_change_reruns_only_what_depends_on_it(project, change, stages):
     assert {line.split("'")[1] for line in output.splitlines() if "Running stage" in line} == stages
 
 
-def test_queued_experiments_land_in_the_same_store(project):
-    project.dvc("exp", "run", "--queue", "--set-param", "scale=2,3")
-    project.dvc("exp", "run", "--run-all")
+def test_report_says_what_it_is_of(project):
+    report = (project.folder / "metrics/report.md").read_text()
+    head = project.git("rev-list", "--max-parents=0", "--abbrev-commit", "HEAD").strip()
+    psnr = project.metrics("evaluate")["sample"]["standard"]["scratch"]["psnr"]
+    assert f"| ×4 | sample | {project.metrics('train')['device']}" in report
+    assert f"code of {head}" in report
+    assert f"{psnr:.2f}" in report.partition("## Not comparable")[2]
+    for image in re.findall(r"!\[\]\((.*)\)", report):
+        assert (project.folder / "metrics" / image).exists()
+
+
+def test_sweep_with_two_workers(project):
+    """Each experiment comes once to `dvc exp show` and to MLflow; one that fails says why there."""
+    project.dvc("exp", "run", "--queue", "--name", "scale", "--set-param", "scale=2,3")
+    sampling = ("--set-param", "train.sampling=patches", "--set-param", "train.batch_size=999999999")
+    project.dvc("exp", "run", "--queue", "--name", "bad", *sampling)
+    project.dvc("queue", "start", "--jobs", "2")
+    deadline = time.monotonic() + 300
+    while re.search("Queued|Running", status := project.dvc("queue", "status")):
+        assert time.monotonic() < deadline, status
+        time.sleep(2)
+    project.dvc("queue", "stop")
+
     shown = json.loads(project.dvc("exp", "show", "--json", "--no-pager").splitlines()[0])
-    experiments = [e["revs"][0] for row in shown for e in row["experiments"] or []]
-    scales = sorted(e["data"]["metrics"]["metrics/evaluate.json"]["data"]["scale"] for e in experiments)
-    assert scales == [2, 3]
-    runs = project.runs()
-    assert set(runs) == {f"x{n} {kind}" for n in (2, 3, 4) for kind in ("scratch", "transfer")}
-    # Scale 3 is also the source's: its network was restored, not trained a second time.
-    assert runs["x2 scratch"].data.tags["dvc_experiment"] in {e["name"] for e in experiments}
+    experiments = {e["name"]: e["revs"][0] for row in shown for e in row["experiments"] or []}
+    done = {name: rev["data"]["metrics"] for name, rev in experiments.items() if name != "bad"}
+    assert sorted(m["metrics/evaluate.json"]["data"]["scale"] for m in done.values()) == [2, 3]
+    recorded = project.git("log", "-1", "--format=%h", "--", "metrics/evaluate.json").strip()
+    for name in done:
+        report = project.git("show", f"{experiments[name]['rev']}:metrics/report.md")
+        assert re.search(rf"\| ×4 \| sample \| .* \| commit {recorded} \|", report)
+    assert "Failed" in status
+    runs = mlflow.search_runs(experiment_names=["fsrcnn"], output_format="list")
+    made = [run for run in runs if "dvc_experiment" in run.data.tags]
+    failed = [run for run in made if run.info.status == "FAILED"]
+    finished = [run for run in made if run.info.status == "FINISHED"]
+    assert len(failed) + len(finished) == len(made)
+    (reason,) = [run.data.tags["failure"] for run in failed]
+    assert "more than all patches" in reason
+    # At scale 3 the network from scratch was restored, not trained a second time.
+    names = sorted(f"x{run.data.tags['scale']} {run.data.tags['kind']}" for run in finished)
+    assert names == ["x2 scratch", "x2 transfer", "x3 transfer"]
+    head = project.git("rev-parse", "HEAD").strip()
+    for run in finished:
+        tags, scale = run.data.tags, run.data.tags["scale"]
+        assert (tags["git_commit"], tags["data"], tags["recipe"]) == (head, "sample", "soap crops")
+        assert len(MlflowClient().get_metric_history(run.info.run_id, "training/loss")) == run_epochs(run)
+        (metrics,) = [m for m in done.values() if str(m["metrics/evaluate.json"]["data"]["scale"]) == scale]
+        psnr = metrics["metrics/evaluate.json"]["data"]["sample"]["standard"][tags["kind"]]["psnr"]
+        history = MlflowClient().get_metric_history(run.info.run_id, "sample/standard/psnr")
+        assert [m.value for m in history] == [pytest.approx(psnr)]
+
+
+def run_epochs(run: mlflow.entities.Run) -> int:
+    return int(run.data.params["train.epochs"])

@@ -1,6 +1,5 @@
 import json
 import logging
-import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,14 @@ from fsrcnn import checkpoint, files, tracking
 from fsrcnn.errors import InputError
 from fsrcnn.model import FSRCNN
 
+OUTPUT = Path("models/x2/scratch.safetensors")
+
+
+@pytest.fixture(autouse=True)
+def folder(monkeypatch, tmp_path):
+    """The working folder: OUTPUT lies there."""
+    monkeypatch.chdir(tmp_path)
+
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
@@ -30,6 +37,10 @@ def client(root, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     tracking.connect(root)
     return MlflowClient()
+
+
+def model_uri(client, run) -> str:
+    return f"models:/{client.get_run(run.id).outputs.model_outputs[-1].model_id}"
 
 
 def make_weights(path: Path, seed: int) -> tuple[Path, FSRCNN]:
@@ -55,9 +66,11 @@ def test_run_holds_what_was_logged(client, root, tmp_path, monkeypatch):
     ]
     params = {"network": {"d": 56, "s": 12}, "steps": 10}
     tags = {"scale": "2", "kind": "scratch"}
-    with tracking.training_run("x2 scratch · adam", params=params, tags=tags, datasets=datasets) as run:
-        run.metrics(1, loss=0.5, psnr=30.0)
-        run.metrics(2, loss=0.25)
+    with tracking.training_run(
+        "x2 scratch · adam", output=OUTPUT, params=params, tags=tags, datasets=datasets
+    ) as run:
+        run.metrics(1, {"loss": 0.5, "psnr": 30.0})
+        run.metrics(2, {"loss": 0.25})
         run.figure(figure)
 
     stored = client.get_run(run.id)
@@ -98,7 +111,7 @@ def test_commit_and_dirty_code(client, tmp_path, monkeypatch):
     git("commit", "--quiet", "--no-gpg-sign", "-m", "a")
 
     def tags():
-        with tracking.training_run("git", params={}, tags={}) as run:
+        with tracking.training_run("git", output=OUTPUT, params={}, tags={}) as run:
             pass
         return client.get_run(run.id).data.tags
 
@@ -119,7 +132,7 @@ def test_commit_and_dirty_code(client, tmp_path, monkeypatch):
 def test_run_that_raises(client, error, status, reason):
     with (
         pytest.raises(type(error)),
-        tracking.training_run("bad", params={}, tags={}) as run,
+        tracking.training_run("bad", output=OUTPUT, params={}, tags={}) as run,
     ):
         raise error
     stored = client.get_run(run.id)
@@ -130,11 +143,11 @@ def test_run_that_raises(client, error, status, reason):
 
 def test_model_gives_the_networks_output(client, root, tmp_path):
     path, network = make_weights(tmp_path / "x2.safetensors", seed=1)
-    with tracking.training_run("model", params={}, tags={}) as run:
-        uri = run.model(path)
+    with tracking.training_run("model", output=OUTPUT, params={}, tags={}) as run:
+        run.model(path)
     assert client.get_run(run.id).data.tags["weights_sha256"] == files.sha256(path)
 
-    model = mlflow.pyfunc.load_model(uri)
+    model = mlflow.pyfunc.load_model(model_uri(client, run))
     assert model.metadata.metadata.items() >= {"scale": "2", "d": "4", "data": "t91"}.items()
     y = np.random.default_rng(0).random((2, 1, 5, 7), dtype=np.float32)[..., ::-1]
     with torch.no_grad():
@@ -154,15 +167,15 @@ def test_add_to_run_finds_the_run_by_its_weights(client, tmp_path):
     figure = tmp_path / "set5.png"
     figure.write_bytes(b"png")
     for _ in range(2):
-        with tracking.training_run("evaluated", params={}, tags={}) as run:
-            uri = run.model(path)
+        with tracking.training_run("evaluated", output=OUTPUT, params={}, tags={}) as run:
+            run.model(path)
 
     assert tracking.add_to_run(path, {"Set5/reference/psnr": 36.5}, [figure])
     stored = client.get_run(run.id)  # the later of the two runs with the same weights
     assert stored.data.metrics == {"Set5/reference/psnr": 36.5}
     assert stored.info.status == "FINISHED"
     assert [a.path for a in client.list_artifacts(run.id, "figures")] == ["figures/set5.png"]
-    model = mlflow.get_logged_model(uri.removeprefix("models:/"))
+    model = mlflow.get_logged_model(model_uri(client, run).removeprefix("models:/"))
     assert [(m.key, m.value) for m in model.metrics] == [("Set5/reference/psnr", 36.5)]
 
 
@@ -178,16 +191,16 @@ def test_unknown_weights_make_no_run(client, tmp_path, caplog):
 def test_transfer_links_to_its_source(client, tmp_path):
     path, _ = make_weights(tmp_path / "x3.safetensors", seed=4)
     unknown, _ = make_weights(tmp_path / "unknown.safetensors", seed=5)
-    with tracking.training_run("x3 scratch", params={}, tags={}) as source:
+    with tracking.training_run("x3 scratch", output=OUTPUT, params={}, tags={}) as source:
         source.model(path)
-    with tracking.training_run("x2 transfer", params={}, tags={}) as run:
+    with tracking.training_run("x2 transfer", output=OUTPUT, params={}, tags={}) as run:
         run.started_from(path)
     tags = client.get_run(run.id).data.tags
     assert tags["source_run_id"] == source.id
     assert tags["source_weights_sha256"] == files.sha256(path)
     assert f"[x3 scratch](#/experiments/1/runs/{source.id})" in tags["mlflow.note.content"]
 
-    with tracking.training_run("x2 transfer", params={}, tags={}) as run:
+    with tracking.training_run("x2 transfer", output=OUTPUT, params={}, tags={}) as run:
         run.started_from(unknown)
     tags = client.get_run(run.id).data.tags
     assert tags["source_weights_sha256"] == files.sha256(unknown)
@@ -195,7 +208,7 @@ def test_transfer_links_to_its_source(client, tmp_path):
 
 
 def test_connect_is_quiet(client, capfd):
-    with tracking.training_run("quiet", params={}, tags={}):
+    with tracking.training_run("quiet", output=OUTPUT, params={}, tags={}):
         pass
     assert "mlflow" not in "".join(capfd.readouterr()).lower()
 
@@ -207,9 +220,9 @@ import sys
 from pathlib import Path
 from fsrcnn import tracking
 tracking.connect(Path(sys.argv[1]))
-with tracking.training_run(sys.argv[2], params={"a": 1}, tags={}) as run:
+with tracking.training_run(sys.argv[2], output=Path(sys.argv[2]), params={"a": 1}, tags={}) as run:
     for step in range(50):
-        run.metrics(step, loss=float(step))
+        run.metrics(step, {"loss": float(step)})
 """
     processes = [
         subprocess.Popen(
@@ -240,7 +253,6 @@ def test_server_that_does_not_answer(tmp_path, monkeypatch):
     assert "http://127.0.0.1:9" in message
     assert "secret" not in message
     assert "\n" not in message
-    assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
 
 
 def test_environment_chooses_the_store(client, root, tmp_path, monkeypatch):
@@ -248,7 +260,7 @@ def test_environment_chooses_the_store(client, root, tmp_path, monkeypatch):
     shutil.copy(root / "mlflow.db", tmp_path / "elsewhere.db")  # a store that need not be made
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/elsewhere.db")
     tracking.connect(root)
-    with tracking.training_run("elsewhere", params={}, tags={}):
+    with tracking.training_run("elsewhere", output=OUTPUT, params={}, tags={}):
         pass
     assert len(all_runs(MlflowClient())) == before + 1
 

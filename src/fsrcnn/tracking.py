@@ -9,32 +9,28 @@ import json
 import logging
 import os
 import subprocess
-import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
 
 import mlflow
-import numpy as np
-from filelock import FileLock
 from mlflow import MlflowClient, MlflowException, entities
-from mlflow.entities import Metric
-from mlflow.models import ModelSignature
-from mlflow.types import Schema, TensorSpec
 
-from fsrcnn import checkpoint, files
-from fsrcnn.errors import InputError
+from fsrcnn import files, outbox, store
+from fsrcnn.outbox import FAILED, FINISHED, KILLED, RUNNING, Content, Entry
+from fsrcnn.sending import find_run, logged_steps, send, send_results
+from fsrcnn.store import UNREACHABLE, one_line, refusal
 
 log = logging.getLogger(__name__)
 
-EXPERIMENT = "fsrcnn"
-MODEL_PACKAGES = ("mlflow", "numpy", "pydantic", "safetensors", "torch")
 DIGEST_LENGTH = 36  # hex digits; MLflow refuses a longer dataset digest
+NOTE = "mlflow.note.content"  # the description of a run in the UI, in Markdown
+PAUSE = 60  # seconds that a training goes on before it tries again a store that did not answer
+_outbox = Path("outbox")
+LATER = "MLflow does not answer; `python scripts/send_tracking.py` sends later what is missing: %s"
 
 
 @dataclass(frozen=True)
@@ -51,188 +47,253 @@ class Dataset:
     context: str = "training"
 
 
-@dataclass(frozen=True)
+class Pending(NamedTuple):
+    """What is left in the outbox."""
+
+    unsent: int  # entries that the store did not take
+    resumable: list[str]  # runs whose training was interrupted and goes on when its stage is run again
+
+
 class Run:
-    """The run that `training_run` keeps open."""
+    """A run that `training_run` keeps open.
 
-    id: str
+    What it is given is on disk before it is sent. If it can't be sent, a warning says so, and it is
+    tried again later: at most once in `PAUSE` seconds while training, and then by `send_pending`.
+    """
 
-    def metrics(self, step: int, /, **values: float) -> None:
-        """Log the values of one step."""
-        mlflow.log_metrics(values, step=step)
+    def __init__(self, entry: Entry, arrived: set[tuple[str, int]] | None) -> None:
+        assert entry.content.run_id
+        self.id = entry.content.run_id
+        self.entry = entry
+        self._arrived = arrived  # metrics and steps that MLflow has; None: to be asked
+        self._pause_until = 0.0
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        """Log the values of one step; a step that was logged before keeps what it has."""
+        self.entry.add_metrics(step, values)
+        self._try_to_send()
 
     def figure(self, path: Path) -> None:
         """Store an image, or another file to look at, with the run."""
-        mlflow.log_artifact(str(path), "figures")
+        self.entry.add_files("figures", [path])
+        self._try_to_send()
 
-    def model(self, weights_path: Path) -> str:
-        """Log a weights file as a model and return its URI, for `mlflow.pyfunc.load_model`.
+    def model(self, weights_path: Path) -> None:
+        """Log a weights file as the run's model, for `mlflow.pyfunc.load_model`.
 
         The model carries a copy of this package, so it also loads where that is not installed.
         """
-        luma = TensorSpec(np.dtype(np.float32), (-1, 1, -1, -1))
-        info = mlflow.pyfunc.log_model(
-            name="model",
-            python_model=str(Path(__file__).with_name("mlflow_model.py")),
-            artifacts={"weights": str(weights_path)},
-            code_paths=[str(Path(__file__).parent)],
-            signature=ModelSignature(Schema([luma]), Schema([luma])),
-            input_example=np.linspace(0, 1, 256, dtype=np.float32).reshape(1, 1, 16, 16),
-            # Given, because MLflow would spend a minute on finding them out. A local version label
-            # ("+cpu") is left out: the package index does not know it.
-            pip_requirements=[f"{p}=={version(p).partition('+')[0]}" for p in MODEL_PACKAGES],
-            metadata=checkpoint.read_metadata(weights_path),
-        )
-        mlflow.set_tag("weights_sha256", files.sha256(weights_path))
-        return info.model_uri
+        self.entry.add_files("model", [weights_path])
+        self._try_to_send()
 
     def started_from(self, weights_path: Path) -> None:
-        """Record that training started from these weights, with a link to the run that made them.
+        """Record that training started from these weights, with links to and from the run that made them.
 
-        The link needs that run to be in the same store; otherwise only the digest is recorded.
+        The links need that run to be in the same store; otherwise only the digest is recorded.
         """
         digest = files.sha256(weights_path)
-        tags = {"source_weights_sha256": digest}
-        if source := _find_run(digest):
-            info = source.info
-            # A link that holds only a fragment works whatever address the UI is served from.
-            url = f"#/experiments/{info.experiment_id}/runs/{info.run_id}"
-            tags["source_run_id"] = info.run_id
-            tags["mlflow.note.content"] = f"Started from the weights of [{info.run_name}]({url})."
-        else:
-            log.warning("no MLflow run made %s; the run has no link to its source", weights_path)
-        mlflow.set_tags(tags)
-
-
-def connect(root: Path) -> None:
-    """Choose the store and the experiment for everything that follows; make them if need be.
-
-    The store is what MLFLOW_TRACKING_URI names, else `mlflow.db` with `mlartifacts/` in `root`, the
-    root of the repository. Several processes may call this at once. Also keeps MLflow quiet: what
-    it prints of its own accord would drown the output of a stage; and its telemetry is off unless
-    MLFLOW_DISABLE_TELEMETRY says otherwise.
-
-    Raises `InputError` if the store can't be used, at once if its server does not answer.
-    """
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    os.environ.setdefault("MLFLOW_PRINT_MODEL_URLS_ON_CREATION", "false")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-
-    default = f"sqlite:///{root.resolve()}/mlflow.db"
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or default
-    # On a server, the server decides where artifacts lie.
-    artifacts = (root.resolve() / "mlartifacts").as_uri() if uri == default else None
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
-    try:
-        with _making_store(uri), _one_short_try():
-            client = MlflowClient()
-            experiment = client.get_experiment_by_name(EXPERIMENT)
-            if experiment:
-                mlflow.set_experiment(experiment_id=experiment.experiment_id)
+        tags = self.entry.content.tags
+        tags["source_weights_sha256"] = digest
+        try:
+            if source := find_run(digest):
+                tags["source_run_id"] = source.info.run_id
+                _add_sentence(tags, f"Started from the weights of {_link(source)}.")
+                back = {NOTE: source.data.tags.get(NOTE, "")}
+                _add_sentence(back, f"Transferred in {_link(MlflowClient().get_run(self.id))}.")
+                MlflowClient().set_tag(source.info.run_id, NOTE, back[NOTE])
             else:
-                mlflow.set_experiment(experiment_id=client.create_experiment(EXPERIMENT, artifacts))
-    except (MlflowException, OSError) as error:
-        message = (
-            f"can't use the MLflow store {uri}; start its server, or correct or unset "
-            f"MLFLOW_TRACKING_URI ({_one_line(error)})"
-        )
-        user = urlsplit(uri).netloc.rpartition("@")[0]
-        # MLflow's own messages, too, repeat the address with the password in it.
-        raise InputError(message.replace(f"{user}@", "") if user else message) from None
+                log.warning("no MLflow run made %s; the run has no link to its source", weights_path)
+        except UNREACHABLE as error:
+            log.warning("MLflow: no link to the run that made %s: %s", weights_path, one_line(error))
+        self._try_to_send()
+
+    def end(self, status: str) -> None:
+        """End the run; what has not arrived stays on disk. So does what a resumed training needs."""
+        self.entry.end(status)
+        with suppress(*UNREACHABLE):  # `_try_to_send` ends the run as well, and tells of the error
+            mlflow.end_run(status)
+        self._pause_until = 0.0
+        if self._try_to_send() and status != KILLED:
+            self.entry.remove()
+        else:
+            self.entry.close()
+
+    def _try_to_send(self) -> bool:
+        self.entry.save()
+        if time.monotonic() < self._pause_until:
+            return False
+        try:
+            if self._arrived is None:
+                self._arrived = logged_steps(self.id, self.entry.content.metrics)
+            send(self.entry, self.id, self._arrived)
+        except UNREACHABLE as error:
+            log.warning(LATER, one_line(error))
+            self._arrived = None
+            self._pause_until = time.monotonic() + PAUSE
+            return False
+        return True
+
+
+def connect(root: Path) -> Pending:
+    """Choose the store as `store.connect` does, and send it what earlier stages could not.
+
+    `root` is the root of the repository, with the outbox. Returns what is left there.
+    """
+    global _outbox
+    store.connect(root)
+    _outbox = root.resolve() / "outbox"
+    return send_pending()
+
+
+def send_pending() -> Pending:
+    """Send what earlier stages could not, and say what is left.
+
+    An entry that can't be sent stays on disk, with a warning.
+    """
+    unsent, resumable = 0, []
+    for entry in outbox.entries(_outbox):
+        content = entry.content
+        if content.store != store.address():
+            entry.close()
+            continue
+        unfinished = content.status in (RUNNING, KILLED)
+        if unfinished and content.output and not content.output.parent.exists():
+            entry.end(KILLED)  # its working copy is gone, as that of a queued experiment: it can't go on
+            unfinished = False
+        try:
+            if content.run_id:
+                send(entry, content.run_id, logged_steps(content.run_id, content.metrics))
+            else:
+                send_results(entry)
+        except UNREACHABLE as error:
+            if getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST":
+                log.warning("a run was deleted; what was still to be sent to it is dropped: %s", error)
+                entry.remove()
+            else:
+                log.warning(LATER, one_line(error))
+                entry.close()
+                unsent += 1
+            continue
+        if unfinished and content.run_id:
+            resumable.append(content.run_id)
+            entry.close()
+        else:
+            entry.remove()
+    return Pending(unsent, resumable)
 
 
 @contextmanager
 def training_run(
     name: str,
     *,
+    output: Path,
     params: Mapping[str, Any],
     tags: Mapping[str, str],
     datasets: Sequence[Dataset] = (),
+    description: str = "",
+    resume: bool = False,
 ) -> Iterator[Run]:
-    """Record a training as a run, from start to end.
+    """Record a training, which writes the weights file `output`, as a run, from start to end.
 
+    With `resume`, the run of the interrupted training of the same `output` goes on, if there is one.
     Nested `params` get dotted names. The commit and the names that DVC gives to the experiment and
     the stage are added to `tags`. If the body raises, the run ends as FAILED with the reason in the
-    tag `failure`; if it is interrupted from the keyboard, as KILLED.
+    tag `failure`; if it is interrupted from the keyboard, as KILLED. Raises `InputError` if the run
+    can't be started; a store that stops answering later stops nothing.
     """
-    active = mlflow.start_run(run_name=name, tags={**tags, **_code_tags()})
-    run = Run(active.info.run_id)
-    client = MlflowClient()
     try:
-        mlflow.log_params(_flatten(params))
-        client.log_inputs(run.id, [_dataset_input(dataset) for dataset in datasets])
+        run = _reopen(output) if resume else None
+        if run is None:
+            _give_up(output)
+            run = _start(name, output, params, {**tags, NOTE: description, **_code_tags()}, datasets)
+    except UNREACHABLE as error:
+        raise refusal(error) from None
+    try:
         yield run
-    except BaseException as error:
-        try:
-            if isinstance(error, KeyboardInterrupt):
-                mlflow.end_run("KILLED")
-            else:
-                mlflow.end_run("FAILED")
-                client.set_tag(run.id, "failure", _one_line(error))
-        except MlflowException as second:
-            # The first error is the one that a person must see.
-            log.warning("MLflow did not record the failure: %s", _one_line(second))
+    except KeyboardInterrupt:
+        run.end(KILLED)
         raise
-    mlflow.end_run()
+    except BaseException as error:
+        run.entry.content.tags["failure"] = one_line(error)
+        run.end(FAILED)
+        raise
+    run.end(FINISHED)
 
 
 def add_to_run(weights_path: Path, metrics: Mapping[str, float], figures: Sequence[Path] = ()) -> bool:
     """Add metrics and figures to the latest run that logged these weights, and to its model.
 
-    Metric names may contain "/". Without such a run, as with weights that come from another
-    machine's cache, logs a warning and returns False: no run is made.
+    Metric names may contain "/". A figure that the run has already is not added a second time.
+    Without such a run, as with weights that come from another machine's cache, logs a warning and
+    returns False: no run is made. A store that does not answer gets them later, from `send_pending`.
     """
-    run = _find_run(files.sha256(weights_path))
-    if run is None:
-        log.warning("no MLflow run made %s; its results are not tracked", weights_path)
-        return False
-    client = MlflowClient()
-    models = run.outputs.model_outputs if run.outputs else []
-    model_id = models[0].model_id if models else None
-    now = int(time.time() * 1000)
-    batch = [Metric(name, value, now, 0, model_id=model_id) for name, value in metrics.items()]
-    client.log_batch(run.info.run_id, metrics=batch)
-    for figure in figures:
-        client.log_artifact(run.info.run_id, str(figure), "figures")
-    return True
-
-
-def _find_run(weights_sha256: str) -> entities.Run | None:
-    found = mlflow.search_runs(
-        experiment_names=[EXPERIMENT],
-        filter_string=f"tags.weights_sha256 = '{weights_sha256}'",
-        order_by=["attributes.start_time DESC"],
-        max_results=1,
-        output_format="list",
-    )
-    return found[0] if found else None
-
-
-def _making_store(uri: str) -> FileLock | nullcontext[None]:
-    """A lock under which one process makes the tables of an SQLite store; MLflow takes none."""
-    if not uri.startswith("sqlite:///"):
-        return nullcontext()
-    database = Path(uri.removeprefix("sqlite:///"))
-    database.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(f"{database}.lock")
-
-
-@contextmanager
-def _one_short_try() -> Iterator[None]:
-    """Turn off MLflow's retries: good in the middle of a run, minutes of waiting at the start."""
-    short = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-    before = {key: os.environ[key] for key in short if key in os.environ}
-    os.environ.update(short)
+    digest = files.sha256(weights_path)
+    content = Content(store=store.address(), weights_sha256=digest, output=weights_path, status=FINISHED)
+    entry = Entry.create(_outbox, content)
+    entry.add_metrics(0, metrics)
+    entry.add_files("figures", figures)
+    entry.save()
     try:
-        yield
-    finally:
-        for key in short:
-            del os.environ[key]
-        os.environ.update(before)
+        found = send_results(entry)
+    except UNREACHABLE as error:
+        log.warning(LATER, one_line(error))
+        entry.close()
+        return True
+    entry.remove()
+    return found
+
+
+def _start(
+    name: str,
+    output: Path,
+    params: Mapping[str, Any],
+    tags: Mapping[str, str],
+    datasets: Sequence[Dataset],
+) -> Run:
+    output.parent.mkdir(parents=True, exist_ok=True)  # by which `send_pending` knows the working copy
+    active = mlflow.start_run(run_name=name, tags=dict(tags), log_system_metrics=True)
+    client, run_id = MlflowClient(), active.info.run_id
+    mlflow.log_params(_flatten(params))
+    client.log_inputs(run_id, [_dataset_input(dataset) for dataset in datasets])
+    content = Content(store=store.address(), run_id=run_id, output=output.resolve(), tags=dict(tags))
+    entry = Entry.create(_outbox, content)
+    return Run(entry, arrived=set())
+
+
+def _reopen(output: Path) -> Run | None:
+    """The run of an interrupted training, running again."""
+    for entry in _unfinished(output):
+        try:
+            mlflow.start_run(run_id=entry.content.run_id, log_system_metrics=True)
+        except MlflowException as error:
+            log.warning("the interrupted run can't go on; a new one starts: %s", one_line(error))
+            entry.remove()
+            continue
+        entry.content.status, entry.content.ended = RUNNING, None
+        return Run(entry, arrived=None)
+    return None
+
+
+def _give_up(output: Path) -> None:
+    """End the run of a training that starts anew instead of being resumed."""
+    for entry in _unfinished(output):
+        entry.end(KILLED)
+        if entry.content.run_id:
+            send(entry, entry.content.run_id, logged_steps(entry.content.run_id, entry.content.metrics))
+        entry.remove()
+
+
+def _unfinished(output: Path) -> Iterator[Entry]:
+    for entry in outbox.entries(_outbox):
+        content = entry.content
+        if (
+            content.store == store.address()
+            and content.output == output.resolve()
+            and content.status in (RUNNING, KILLED)
+        ):
+            yield entry
+        else:
+            entry.close()
 
 
 def _dataset_input(dataset: Dataset) -> entities.DatasetInput:
@@ -276,6 +337,10 @@ def _code_tags() -> dict[str, str]:
     return tags
 
 
-def _one_line(error: BaseException) -> str:
-    kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
-    return textwrap.shorten(f"{kind}{error}", 500, placeholder=" ...")
+def _link(run: entities.Run) -> str:
+    # A link that holds only a fragment works whatever address the UI is served from.
+    return f"[{run.info.run_name}](#/experiments/{run.info.experiment_id}/runs/{run.info.run_id})"
+
+
+def _add_sentence(tags: dict[str, str], sentence: str) -> None:
+    tags[NOTE] = f"{tags.get(NOTE, '')} {sentence}".strip()

@@ -99,6 +99,8 @@ def fit(
     if state and (saved := state.load()):
         training.restore(saved)
         log.info("%s: going on from step %d of %d", state.path, training.step, training.total)
+    if workers.average(torch.tensor(float(training.step), device=device)) != training.step:
+        raise InputError(f"workers found different states; put {state and state.path} where all can read it")
     keeps = state if workers.is_first else None
     saved_at = time.perf_counter()
     progress = tqdm(

@@ -1,0 +1,184 @@
+"""The report: what was measured, beside the published figures, as Markdown, and the training curves.
+
+Published figures stand beside those of a training on the 91 images only; what was trained on other
+data has a section of its own.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from matplotlib.figure import Figure
+
+from fsrcnn.files import atomic
+
+TRAIN_DATA = "91-image"
+SCALES = (2, 3, 4)
+# Set5, x4: model, device, PSNR in dB, seconds an epoch.
+PUBLISHED_TRAINING = [
+    ("FSRCNN, paper", "", "30.55", ""),
+    ("FSRCNN, reference repository", "", "30.50", ""),
+    ("FSRCNN-Torch", "Tesla P100", "30.44", "210"),
+    ("FSRCNN-MS (MindSpore)", "Tesla P100", "30.15", "320"),
+    ("FSRCNN-MS (MindSpore)", "Ascend 910A", "30.18", "360"),
+]
+# Set5, x4, batch of 8: median of 1000 calls, in ms.
+PUBLISHED_INFERENCE = [
+    ("FSRCNN-Torch", "Tesla P100", "6"),
+    ("FSRCNN-MS (MindSpore)", "Tesla P100", "13"),
+    ("FSRCNN-MS (MindSpore)", "Ascend 910A", "20"),
+]
+# Set5, trained on the 91 images: PSNR in dB at x2, x3, x4, by the protocol it was measured with.
+PUBLISHED_SET5 = {
+    "reference": [
+        ("reference repository", 37.12, 33.22, 30.50),
+        ("PyTorch port, 3000 epochs", 37.09, 33.06, 30.66),
+    ],
+    "standard": [("paper", 36.94, 33.06, 30.55)],
+}
+METHODS = {"bicubic": "bicubic", "scratch": "**ours, from scratch**", "transfer": "**ours, transferred**"}
+
+
+class Measurement(NamedTuple):
+    """The contents of `metrics/{train,evaluate,benchmark}.json` of one run, and where they come from."""
+
+    train: Mapping[str, Any]
+    evaluate: Mapping[str, Any]
+    benchmark: Mapping[str, Any]
+    origin: str
+
+    @property
+    def scale(self) -> int:
+        """2, 3 or 4."""
+        return int(self.evaluate["scale"])
+
+
+def markdown(measurements: Sequence[Measurement], images: Iterable[str]) -> str:
+    """The whole report; `images` are the paths of its pictures, relative to it."""
+    ours = {m.scale: m for m in measurements if m.evaluate["train_data"] == TRAIN_DATA}
+    other = [m for m in measurements if m.evaluate["train_data"] != TRAIN_DATA]
+    parts = ["# Report", _training(ours.get(4)), _inference(ours.get(4))]
+    if ours:
+        parts.append(
+            "## Quality\n\nMean of the images, on Y: PSNR in dB / SSIM. Compare within one protocol only."
+        )
+        parts += _quality(ours, PUBLISHED_SET5)
+    for m in other:
+        data = m.evaluate["train_data"]
+        parts.append(
+            f"## Not comparable: ×{m.scale}, trained on {data}\n\nNot the 91 images: nothing to compare with."
+        )
+        parts += [_table(["", "device", "s an epoch"], _our_training(m, [])), *_quality({m.scale: m}, {})]
+    parts.append(
+        "## Where it comes from\n\n"
+        + _table(["scale", "trained on", "device", "from"], _origins(measurements))
+    )
+    parts += [f"![]({image})" for image in images]
+    return "\n\n".join(parts) + "\n"
+
+
+def draw_curves(curves: Mapping[str, Sequence[Mapping[str, float | None]]], path: Path) -> None:
+    """Write a PNG of each training's PSNR, on training patches and on held-out photographs, by seconds."""
+    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    axes = figure.subplots(1, 2, sharex=True)
+    columns = {"train_psnr": "training patches", "held_out_psnr": "held-out photographs"}
+    for axis, (column, title) in zip(axes, columns.items(), strict=True):
+        for name, rows in curves.items():
+            points = [(row["seconds"], row[column]) for row in rows if row[column] is not None]
+            if points:
+                axis.plot(*zip(*points, strict=True), label=name, marker=".")
+                axis.legend()
+        axis.set(title=f"PSNR on {title} (dB)", xlabel="seconds of training")
+        axis.grid(alpha=0.3)
+    with atomic(path) as temporary:
+        figure.savefig(temporary, dpi=100, metadata={"Software": None})
+
+
+def _training(m: Measurement | None) -> str:
+    rows: list[Sequence[str]] = list(PUBLISHED_TRAINING)
+    note = "No training at ×4 on the 91 images was measured."
+    if m:
+        rows += _our_training(m, [("Set5", "reference")])
+        steps = m.train["scratch"]["steps"] // m.train["scratch"]["epochs"]
+        note = (
+            f"Ours: reference protocol, the last weights. An epoch is {steps} steps, "
+            'not a pass over the published patches: see README, "Speed of training", for that.'
+        )
+    return f"## Training, ×4\n\n{_table(['model', 'device', 'Set5 PSNR', 's an epoch'], rows)}\n\n{note}"
+
+
+def _inference(m: Measurement | None) -> str:
+    rows: list[Sequence[str]] = list(PUBLISHED_INFERENCE)
+    note = "No latency at ×4 was measured."
+    if m:
+        b = m.benchmark
+        rows.append(("**ours**", _device(b["device_name"], b["threads"]), f"{b['latency_ms']['median']:.1f}"))
+        shape = "×".join(map(str, b["input_shape"]))
+        note = f"Ours: {shape}, {b['warmup']} warm-up and {b['iterations']} timed calls, the plain network."
+    return f"## Inference, ×4, batch of 8\n\n{_table(['model', 'device', 'median, ms'], rows)}\n\n{note}"
+
+
+def _our_training(m: Measurement, psnr_of: Iterable[tuple[str, str]]) -> list[Sequence[str]]:
+    device = _device(m.train["device"], m.train["threads"])
+    return [
+        (
+            METHODS[kind],
+            device,
+            *(
+                f"{m.evaluate[dataset][protocol][kind]['psnr']:.2f}"
+                for dataset, protocol in psnr_of
+                if dataset in m.evaluate
+            ),
+            f"{m.train[kind]['seconds_per_epoch']:.1f}",
+        )
+        for kind in ("scratch", "transfer")
+    ]
+
+
+def _quality(
+    by_scale: Mapping[int, Measurement],
+    published_set5: Mapping[str, Sequence[tuple[str, float, float, float]]],
+) -> list[str]:
+    """One table for each data set and protocol, a column for each scale."""
+    found: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = {}
+    for scale in sorted(by_scale):
+        for dataset, protocols in by_scale[scale].evaluate.items():
+            if isinstance(protocols, Mapping):
+                for protocol, methods in protocols.items():
+                    found.setdefault((dataset, protocol), {})[scale] = methods
+    tables = []
+    for (dataset, protocol), columns in found.items():
+        rows = [
+            (title, *(f"{c[method]['psnr']:.2f} / {c[method]['ssim']:.4f}" for c in columns.values()))
+            for method, title in METHODS.items()
+        ]
+        if dataset == "Set5":
+            published = [
+                (name, *(f"{dict(zip(SCALES, values, strict=True))[scale]:.2f}" for scale in columns))
+                for name, *values in published_set5.get(protocol, [])
+            ]
+            rows[1:1] = published
+        header = [f"{dataset}, {protocol} protocol", *(f"×{scale}" for scale in columns)]
+        tables.append(_table(header, rows))
+    return tables
+
+
+def _origins(measurements: Sequence[Measurement]) -> list[Sequence[str]]:
+    return [
+        (
+            f"×{m.scale}",
+            m.evaluate["train_data"],
+            _device(m.train["device"], m.train["threads"]),
+            m.origin,
+        )
+        for m in sorted(measurements, key=lambda m: m.scale)
+    ]
+
+
+def _device(name: str, threads: int) -> str:
+    return f"{name}, {threads} threads"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

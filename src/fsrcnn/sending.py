@@ -1,0 +1,106 @@
+"""Sending an `outbox.Entry` to MLflow: again and again, and each thing once."""
+
+import logging
+from collections.abc import Iterable
+from contextlib import nullcontext
+from importlib.metadata import version
+from pathlib import Path
+
+import mlflow
+import numpy as np
+from mlflow import MlflowClient, entities
+from mlflow.entities import Metric, RunTag
+from mlflow.models import ModelSignature
+from mlflow.types import Schema, TensorSpec
+
+from fsrcnn import checkpoint, files
+from fsrcnn.outbox import Entry
+from fsrcnn.store import EXPERIMENT
+
+log = logging.getLogger(__name__)
+
+BATCH = 1000  # metrics; MLflow takes no more in a request
+MODEL_PACKAGES = ("mlflow", "numpy", "pydantic", "safetensors", "torch")
+
+
+def send(entry: Entry, run_id: str, arrived: set[tuple[str, int]], model_id: str | None = None) -> None:
+    """Send what the run lacks; adds to `arrived` the metrics and steps sent, removes the files sent."""
+    client, content = MlflowClient(), entry.content
+    points = [
+        (name, point)
+        for name, points in content.metrics.items()
+        for point in points
+        if (name, point.step) not in arrived
+    ]
+    for start in range(0, len(points), BATCH):
+        batch = points[start : start + BATCH]
+        client.log_batch(
+            run_id, [Metric(name, p.value, p.time, p.step, model_id=model_id) for name, p in batch]
+        )
+        arrived |= {(name, point.step) for name, point in batch}
+    client.log_batch(run_id, tags=[RunTag(*tag) for tag in content.tags.items()])
+    for path in entry.files("figures"):
+        client.log_artifact(run_id, str(path), "figures")
+        path.unlink()
+    for path in entry.files("model"):
+        _log_model(run_id, path)
+        path.unlink()
+    if content.ended:
+        client.set_terminated(run_id, content.status, content.ended)
+
+
+def send_results(entry: Entry) -> bool:
+    """Send results to the run that made the weights; without one, warns and returns False."""
+    content = entry.content
+    run = find_run(content.weights_sha256 or "")
+    if run is None:
+        log.warning("no MLflow run made %s; its results are not tracked", content.output)
+        return False
+    models = run.outputs.model_outputs if run.outputs else []
+    model_id = models[-1].model_id if models else None  # one before it would be of a failed upload
+    same = {
+        (name, p.step)
+        for name, points in content.metrics.items()
+        for p in points
+        if run.data.metrics.get(name) == p.value
+    }
+    send(entry, run.info.run_id, same, model_id)
+    return True
+
+
+def _log_model(run_id: str, weights_path: Path) -> None:
+    luma = TensorSpec(np.dtype(np.float32), (-1, 1, -1, -1))
+    active = mlflow.active_run()
+    with nullcontext() if active else mlflow.start_run(run_id=run_id, log_system_metrics=False):
+        mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(Path(__file__).with_name("mlflow_model.py")),
+            artifacts={"weights": str(weights_path)},
+            code_paths=[str(Path(__file__).parent)],
+            signature=ModelSignature(Schema([luma]), Schema([luma])),
+            input_example=np.linspace(0, 1, 256, dtype=np.float32).reshape(1, 1, 16, 16),
+            # Given, because MLflow would spend a minute on finding them out. A local version label
+            # ("+cpu") is left out: the package index does not know it.
+            pip_requirements=[f"{p}=={version(p).partition('+')[0]}" for p in MODEL_PACKAGES],
+            metadata=checkpoint.read_metadata(weights_path),
+        )
+    # Last, since it is what makes the run known as the maker of these weights.
+    MlflowClient().set_tag(run_id, "weights_sha256", files.sha256(weights_path))
+
+
+def logged_steps(run_id: str, names: Iterable[str]) -> set[tuple[str, int]]:
+    """The metrics and steps, of the metrics named, that the run has."""
+    client = MlflowClient()
+    return {(name, metric.step) for name in names for metric in client.get_metric_history(run_id, name)}
+
+
+def find_run(weights_sha256: str) -> entities.Run | None:
+    """The latest run that logged these weights."""
+    found = mlflow.search_runs(
+        experiment_names=[EXPERIMENT],
+        filter_string=f"tags.weights_sha256 = '{weights_sha256}'",
+        order_by=["attributes.start_time DESC"],
+        max_results=1,
+        output_format="list",
+    )
+    return found[0] if found else None
