@@ -2,7 +2,12 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
+from fsrcnn.hdf5 import Pair
+from fsrcnn.images import make_pair
+from fsrcnn.patches import PatchPool, TrainingData
+from fsrcnn.samples import HELD_OUT, photographs
 from tests.project import Project
 
 MIRROR = "FSRCNN_MIRROR"
@@ -27,3 +32,14 @@ def project(tmp_path_factory) -> Project:
     project.output = project.dvc("repro")
     project.commit("first run")
     return project
+
+
+@pytest.fixture
+def data() -> TrainingData:
+    """Bundled photographs at x4: one held out, the rest to train on."""
+    pairs = [Pair(*make_pair(image, 4, "resize"), name) for name, image in photographs(HELD_OUT)]
+    held_out = [
+        (torch.from_numpy(p.lr)[None, None] / 255, torch.from_numpy(p.hr)[None, None] / 255)
+        for p in pairs[:1]
+    ]
+    return TrainingData(PatchPool.of_pairs(4, pairs[1:]), held_out)

@@ -4,11 +4,8 @@ import pytest
 import torch
 
 from fsrcnn.errors import InputError
-from fsrcnn.hdf5 import Pair
-from fsrcnn.images import make_pair
 from fsrcnn.model import FSRCNN
-from fsrcnn.patches import PatchPool, TrainingData
-from fsrcnn.samples import HELD_OUT, photographs
+from fsrcnn.patches import TrainingData
 from fsrcnn.training import TrainSettings, fit
 
 CPU = torch.device("cpu")
@@ -32,16 +29,6 @@ REFERENCE = {
 
 def settings(**changes: object) -> TrainSettings:
     return TrainSettings.parse("train", REFERENCE | changes)
-
-
-@pytest.fixture
-def data() -> TrainingData:
-    pairs = [Pair(*make_pair(image, 4, "resize"), name) for name, image in photographs(HELD_OUT)]
-    held_out = [
-        (torch.from_numpy(p.lr)[None, None] / 255, torch.from_numpy(p.hr)[None, None] / 255)
-        for p in pairs[:1]
-    ]
-    return TrainingData(PatchPool.of_pairs(4, pairs[1:]), held_out)
 
 
 def train(data: TrainingData, seed: int = 1, **changes: object):
