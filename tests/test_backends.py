@@ -56,9 +56,8 @@ def test_auto_takes_the_fastest_that_is_installed(monkeypatch):
     monkeypatch.setattr(backends, "available", lambda: ("eager", "compiled"))
     assert backends.load(FSRCNN(4)).name == "eager"
     monkeypatch.undo()
-    assert backends.load(FSRCNN(4)).name == next(
-        n for n in backends.FASTEST_FIRST if n in backends.available()
-    )
+    fastest = next(name for name in backends.FASTEST_FIRST if name in backends.available())
+    assert backends.load(FSRCNN(4)).name == fastest
 
 
 @pytest.mark.parametrize(
@@ -82,7 +81,7 @@ def test_failing_compiler_is_reported_in_one_line(monkeypatch, tmp_path):
     compiler.write_text("#!/bin/sh\necho 'native.c: error: no such thing' >&2\nexit 1\n")
     compiler.chmod(0o755)
     monkeypatch.setenv("CC", str(compiler))
-    with pytest.raises(InputError, match="native: .*cc failed: error: no such thing$"):
+    with pytest.raises(InputError, match=r"native: .*cc failed: error: no such thing$"):
         backends.load(FSRCNN(4), "native")
 
 

@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -84,7 +85,7 @@ def _eager(network: FSRCNN, threads: int) -> Run:
 
 def _compiled(network: FSRCNN, threads: int) -> Run:
     # Dynamic from the start: a new size of image must not compile again.
-    options = {"freezing": True}
+    options: dict[str, str | int | bool | Callable[..., Any]] = {"freezing": True}
     return _torch(torch.compile(InferenceNetwork(network), dynamic=True, options=options), threads)
 
 

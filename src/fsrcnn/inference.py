@@ -5,6 +5,8 @@ is what the torch backends run; `native.c` computes the same without the detour.
 """
 
 from copy import deepcopy
+from itertools import chain
+from typing import cast
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -21,8 +23,7 @@ class InferenceNetwork(nn.Module):
     def __init__(self, network: FSRCNN) -> None:
         super().__init__()
         self.scale = network.scale
-        parts = (network.feature_extraction, network.shrinking, network.mapping, network.expanding)
-        self.features = deepcopy(nn.Sequential(*(layer for part in parts for layer in part)))
+        self.features = deepcopy(nn.Sequential(*chain.from_iterable(convolutions(network))))
         weight, bias = network.subpixel_weights()
         _, kernel, before = subpixel_index(network.scale)
         after = kernel - 1 - before
@@ -36,3 +37,10 @@ class InferenceNetwork(nn.Module):
         """(N, 1, h, w) luma -> (N, 1, h*scale, w*scale)."""
         out = self.subpixel(self.features(y))
         return F.pixel_shuffle(out[..., self.drop :, self.drop :], self.scale)
+
+
+def convolutions(network: FSRCNN) -> list[tuple[nn.Conv2d, nn.PReLU]]:
+    """Everything before the deconvolution, in order."""
+    parts = (network.feature_extraction, network.shrinking, network.mapping, network.expanding)
+    layers = list(chain.from_iterable(parts))
+    return cast(list[tuple[nn.Conv2d, nn.PReLU]], list(zip(layers[::2], layers[1::2], strict=True)))

@@ -16,10 +16,10 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-from torch import nn
 
 from fsrcnn.errors import InputError
 from fsrcnn.files import atomic
+from fsrcnn.inference import convolutions
 from fsrcnn.model import FSRCNN
 
 FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fPIC", "-shared", "-pthread")
@@ -90,17 +90,14 @@ def _pack(network: FSRCNN, max_group: int) -> np.ndarray:
     A convolution's output channels go in equal groups of at most `max_group`, padded with zeros;
     each group is its biases, its slopes and, for every input channel and tap, its weights.
     """
-    parts = (network.feature_extraction, network.shrinking, network.mapping, network.expanding)
-    layers: list[nn.Module] = [layer for part in parts for layer in part]
     blocks = []
-    for convolution, prelu in zip(layers[::2], layers[1::2], strict=True):
-        bias, slope, weight = (
-            p.detach().numpy() for p in (convolution.bias, prelu.weight, convolution.weight)
-        )
+    for convolution, prelu in convolutions(network):
+        weight, bias = (p.detach().numpy() for p in convolution.parameters())
+        slope = prelu.weight.detach().numpy()
         rows = np.concatenate([bias[:, None], slope[:, None], weight.reshape(len(weight), -1)], axis=1)
         groups = -(-len(rows) // max_group)
         group = -(-len(rows) // groups)
         padded = np.pad(rows, [(0, groups * group - len(rows)), (0, 0)])
         blocks.append(padded.reshape(groups, group, -1).transpose(0, 2, 1).ravel())
-    last = (p.detach().numpy().ravel() for p in (network.deconvolution.bias, network.deconvolution.weight))
-    return np.concatenate([*blocks, *last], dtype=np.float32)
+    weight, bias = (p.detach().numpy().ravel() for p in network.deconvolution.parameters())
+    return np.concatenate([*blocks, bias, weight], dtype=np.float32)
