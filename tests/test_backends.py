@@ -11,10 +11,10 @@ SIZES = [(1, 1, 1, 1), (1, 1, 13, 7), (8, 1, 9, 33), (1, 1, 5, 300), (2, 1, 70, 
 NAMES = ("native", "eager", "onnxruntime", "openvino", "compiled")
 
 
-def loaded(network: FSRCNN, name: str) -> backends.Backend:
+def loaded(network: FSRCNN, name: str, threads: int | None = None) -> backends.Backend:
     if name not in backends.available():
         pytest.skip(f"backend {name} is not installed")
-    return backends.load(network, name)
+    return backends.load(network, name, threads)
 
 
 def assert_equal_to_the_network(backend: backends.Backend, network: FSRCNN, sizes: list) -> None:
@@ -44,11 +44,14 @@ def test_compiled_equals_the_plain_network_and_compiles_once(scale):
         assert_equal_to_the_network(backend, network, [(8, 1, 16, 12), (3, 1, 40, 7)])
 
 
+def test_native_runs_deep_and_wide_networks():
+    network = randomized(2, d=57, s=13, m=30)
+    assert_equal_to_the_network(loaded(network, "native"), network, SIZES)
+
+
 def test_native_result_does_not_depend_on_the_threads():
     network, y = randomized(4), np.random.default_rng(0).random((1, 1, 90, 600), np.float32)
-    if "native" not in backends.available():
-        pytest.skip("backend native is not installed")
-    one, three = (backends.load(network, "native", threads)(y) for threads in (1, 3))
+    one, three = (loaded(network, "native", threads)(y) for threads in (1, 3))
     np.testing.assert_array_equal(one, three)
 
 
@@ -83,6 +86,7 @@ def test_failing_compiler_is_reported_in_one_line(monkeypatch, tmp_path):
     monkeypatch.setenv("CC", str(compiler))
     with pytest.raises(InputError, match=r"native: .*cc failed: error: no such thing$"):
         backends.load(FSRCNN(4), "native")
+    assert backends.load(FSRCNN(4)).name != "native"
 
 
 @pytest.mark.parametrize("shape", [(4, 4), (1, 3, 4, 4), (0, 1, 4, 4)])

@@ -7,6 +7,7 @@ All compute the same function in float32; docs/inference.md compares their speed
 """
 
 import importlib.util
+import logging
 import os
 import shutil
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from fsrcnn import native
 from fsrcnn.errors import InputError
 from fsrcnn.inference import InferenceNetwork
 from fsrcnn.model import FSRCNN
+
+log = logging.getLogger(__name__)
 
 Run = Callable[[np.ndarray], np.ndarray]
 
@@ -45,16 +48,21 @@ class Backend:
 def load(network: FSRCNN, name: str = "auto", threads: int | None = None) -> Backend:
     """Make a backend for `network`; later changes of the network's weights do not reach it.
 
-    `auto` takes the first of native, openvino, onnxruntime and eager that is installed: the order
-    of their measured speed (docs/inference.md). It never takes `compiled`, which is no faster than
-    native and takes half a minute to start; native takes a second, the first time only.
+    `auto` takes the first of native, openvino, eager and onnxruntime that is installed and loads:
+    the order of their measured speed (docs/inference.md). It never takes `compiled`, which is no
+    faster than native and takes half a minute to start; native takes a second, the first time only.
 
-    `threads` is by default torch's number. For eager and compiled it is set for the whole process.
-    Raises `InputError` for an unknown name, or for a backend that is not installed.
+    `network` is on the CPU. `threads` is by default torch's number; for eager and compiled it is
+    set for the whole process. Raises `InputError` for an unknown name, or for a backend that is not
+    installed.
     """
     installed = available()
     if name == "auto":
-        name = next(candidate for candidate in FASTEST_FIRST if candidate in installed)
+        for candidate in (name for name in FASTEST_FIRST if name in installed):
+            try:
+                return load(network, candidate, threads)
+            except InputError as error:
+                log.warning("%s; trying the next backend", error)
     if name not in LOADERS:
         raise InputError(f"no backend {name!r}; choose auto, {', '.join(LOADERS)}")
     if name not in installed:

@@ -1,8 +1,8 @@
 """How long one forward pass takes, by the protocol of the published timings, with every backend.
 
 The plain network (PyTorch's own layers, the deconvolution as it is) is what the others are compared
-with. All take turns in rounds, so that a machine that slows down does so for each of them, and the
-machine's sgemm rate is measured beside them: no exact float32 network can beat its own products.
+with. All take turns in rounds, so that a machine that slows down does so for each of them. The
+floor, measured beside them, is the network's multiplications at the rate of a large matrix product.
 """
 
 import time
@@ -42,8 +42,9 @@ class BenchmarkSettings(Settings):
 def measure(network: FSRCNN, settings: BenchmarkSettings, device: torch.device) -> dict[str, Any]:
     """Time the plain network and the backends in float32: milliseconds a batch, and on what.
 
-    `speedup` is against the plain network; `sgemm_share` is the time that the network's products
-    would take at the sgemm rate, over the median; frames are single images, the network alone.
+    `speedup` is against the plain network; `sgemm_share` is the floor over the median, which can
+    exceed 1 where the library's matrix product is not the best possible. Frames are single images,
+    the network alone.
     """
     network = network.to(device).eval()
     batch = torch.rand(settings.batch_size, 1, settings.height, settings.width, device=device)

@@ -43,7 +43,7 @@ typedef float unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_a
 
 #define KERNEL 9
 #define PADDING 4
-/* Output row SCALE*i + r sums input rows i + t, -BEFORE <= t <= AFTER, with kernel row r + PADDING - SCALE*t. */
+/* Output row SCALE*i + r sums input rows i + t, t = -BEFORE..AFTER, with kernel row r + PADDING - SCALE*t. */
 #define BEFORE ((KERNEL - 1 - PADDING) / SCALE)
 #define AFTER ((SCALE - 1 + PADDING) / SCALE)
 #define TAPS (BEFORE + 1 + AFTER)
@@ -75,7 +75,7 @@ typedef struct {
 INLINE vector load(const float *p) { return *(const unaligned *)p; }
 INLINE void store(float *p, vector v) { *(unaligned *)p = v; }
 
-INLINE long slot(long row, long rows) { return (row + 8 * rows) % rows; }
+INLINE long slot(long row, long rows) { return (row % rows + rows) % rows; }
 
 /* Convolution and PReLU for a block of pixels; rows[i] + c * stride is channel c of the i-th row. */
 INLINE const float *convolve(const float *const *rows, long stride, int in, int out, int k,
@@ -107,7 +107,8 @@ INLINE const float *convolve(const float *const *rows, long stride, int in, int 
             for (int half = 0; half < 2; half++) {
                 const vector v = sum[o][half];
                 const integers negative = v < 0;
-                const vector below = (vector)((integers)v & negative), above = (vector)((integers)v & ~negative);
+                const vector below = (vector)((integers)v & negative);
+                const vector above = (vector)((integers)v & ~negative);
                 store(to + half * LANES, above + slope[o] * below);
             }
     }
@@ -271,14 +272,23 @@ static void *work(void *argument)
 int max_group(void) { return MAX_GROUP; }
 
 /* in (count, height, width) -> out (count, SCALE*height, SCALE*width); 0, or 1 when memory ran out. */
-int upscale(const float *weights, const float *in, float *out, long count, long height, long width, long threads)
+int upscale(const float *weights, const float *in, float *out, long count, long height, long width,
+            long threads)
 {
-    job j = {weights, in, out, count, height, width, 1, CEIL(width, TILE)};
-    pthread_t others[threads];
-    long started = 0;
+    const long tiles = CEIL(width, TILE);
+    long bands = 1, started = 0;
     /* Equal shares, or else enough small ones; a band repeats HALO rows of work on each side. */
-    while (count * j.bands * j.tiles % threads && count * j.bands * j.tiles < 8 * threads && height / j.bands > 32)
-        j.bands++;
+    while (count * bands * tiles % threads && count * bands * tiles < 8 * threads && height / bands > 32)
+        bands++;
+    job j = {.weights = weights,
+             .in = in,
+             .out = out,
+             .count = count,
+             .height = height,
+             .width = width,
+             .bands = bands,
+             .tiles = tiles};
+    pthread_t others[threads];
     while (started < threads - 1 && !pthread_create(&others[started], NULL, work, &j))
         started++;
     work(&j);

@@ -33,9 +33,13 @@ def compiler() -> str | None:
 def load(network: FSRCNN, threads: int) -> Callable[[np.ndarray], np.ndarray]:
     """A function that maps contiguous float32 (N, 1, h, w) to (N, 1, h*scale, w*scale).
 
-    Raises `InputError` when there is no compiler or it fails.
+    Raises `InputError` when there is no compiler, it fails, or the cache can't be used.
     """
-    library = ctypes.CDLL(str(_build(network)))
+    path = _build(network)
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise InputError(f"backend native: {path} can't be loaded; set XDG_CACHE_HOME ({error})") from None
     function = library.upscale
     function.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_long] * 4
     weights = _pack(network, library.max_group())
