@@ -40,6 +40,10 @@ typedef float unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_a
 #define GROUP(channels) CEIL(channels, GROUPS(channels))
 #define PADDED(channels) (GROUPS(channels) * GROUP(channels))
 #define LAYER(in, out, k) (PADDED(out) * (2 + (in) * (k) * (k))) /* floats: bias, slope, weight */
+#define SHRINKING LAYER(1, D, 5) /* where each part begins in the weights */
+#define MAPPING (SHRINKING + LAYER(D, S, 1))
+#define EXPANDING (MAPPING + M * LAYER(S, S, 3))
+#define DECONVOLUTION (EXPANDING + LAYER(S, D, 1))
 
 #define KERNEL 9
 #define PADDING 4
@@ -53,16 +57,7 @@ typedef float unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_a
 #define TILE 256 /* columns; wider images are cut */
 #define LEFT 4   /* zeros before the first column, as many after the last */
 #define WIDTH (ROUND_UP(TILE + 2 * HALO, 2 * BLOCK) + LEFT + 12)
-#define INPUT_ROWS 8 /* a power of two, at least 5 */
-
-typedef float map[3][PADDED(S)][WIDTH];
-
-typedef struct {
-    float input[INPUT_ROWS][WIDTH];
-    float features[PADDED(D)][BLOCK];
-    map mapping[M + 1];
-    float expanded[TAPS][PADDED(D)][WIDTH];
-} buffers;
+#define INPUT_ROWS 5
 
 typedef struct {
     const float *weights, *in;
@@ -72,14 +67,24 @@ typedef struct {
     atomic_int failed;
 } job;
 
+/* What a thread is at, and the last rows of every map; map 0 is the shrunk features. */
+typedef struct {
+    const float *weights, *in;
+    long height, width, start, columns; /* of the image; of the tile with its halo */
+    float input[INPUT_ROWS][WIDTH];
+    float features[PADDED(D)][BLOCK];
+    float maps[M + 1][3][PADDED(S)][WIDTH];
+    float expanded[TAPS][PADDED(D)][WIDTH];
+} tile;
+
 INLINE vector load(const float *p) { return *(const unaligned *)p; }
 INLINE void store(float *p, vector v) { *(unaligned *)p = v; }
 
 INLINE long slot(long row, long rows) { return (row % rows + rows) % rows; }
 
 /* Convolution and PReLU for a block of pixels; rows[i] + c * stride is channel c of the i-th row. */
-INLINE const float *convolve(const float *const *rows, long stride, int in, int out, int k,
-                             const float *weights, float *to, long to_stride)
+INLINE void convolve(const float *const *rows, long stride, int in, int out, int k, const float *weights,
+                     float *to, long to_stride)
 {
     const int group = GROUP(out);
     for (int g = 0; g < GROUPS(out); g++) {
@@ -112,7 +117,6 @@ INLINE const float *convolve(const float *const *rows, long stride, int in, int 
                 store(to + half * LANES, above + slope[o] * below);
             }
     }
-    return weights;
 }
 
 /* PHASE_ROWS output rows, from `first` on, of a block of pixels: n of its columns are written. */
@@ -160,95 +164,106 @@ INLINE void deconvolve(const float *const *rows, const float *weights, float bia
     }
 }
 
-/* The columns after the image are zero for the layer that reads them. */
-INLINE void end_rows(float *row, int channels, long columns)
+/* Rows outside the image are zero for the layer that reads them; true if this is one. */
+INLINE int is_outside(const tile *t, long row, float *to, int channels)
+{
+    if (row >= 0 && row < t->height)
+        return 0;
+    memset(to, 0, channels * WIDTH * sizeof(float));
+    return 1;
+}
+
+/* So are the columns after the image; those before it are never written. */
+INLINE void end_row(const tile *t, float *to, int channels)
 {
     for (int c = 0; c < channels; c++)
-        memset(row + c * WIDTH + LEFT + columns, 0, LEFT * sizeof(float));
+        memset(to + c * WIDTH + LEFT + t->columns, 0, LEFT * sizeof(float));
 }
 
-static void load_input(const job *j, const float *in, long row, long start, long columns, float *to)
+static void load_input(tile *t, long row)
 {
+    float *to = t->input[slot(row, INPUT_ROWS)];
     /* Unlike the maps, the input is there beyond the columns of the tile. */
-    const long first = MAX(start - LEFT, 0), last = MIN(start + columns + LEFT, j->width);
-    memset(to, 0, WIDTH * sizeof(float));
-    if (row >= 0 && row < j->height)
-        memcpy(to + LEFT + first - start, in + row * j->width + first, (last - first) * sizeof(float));
+    const long first = MAX(t->start - LEFT, 0), last = MIN(t->start + t->columns + LEFT, t->width);
+    memset(to, 0, sizeof(t->input[0]));
+    if (row >= 0 && row < t->height)
+        memcpy(to + LEFT + first - t->start, t->in + row * t->width + first, (last - first) * sizeof(float));
 }
 
-static void upscale_tile(const job *j, buffers *b, long image, long top, long bottom, long left, long right)
+static void extract_and_shrink(tile *t, long row)
 {
-    const float *in = j->in + image * j->height * j->width;
-    float *out = j->out + image * j->height * j->width * SCALE * SCALE;
-    const long start = MAX(left - HALO, 0), columns = MIN(right + HALO, j->width) - start;
-    const float *shrinking = j->weights + LAYER(1, D, 5), *mapping = shrinking + LAYER(D, S, 1);
-    const float *expanding = mapping + M * LAYER(S, S, 3), *deconvolution = expanding + LAYER(S, D, 1);
-    const long begin = top - BEFORE - M;
+    float *to = t->maps[0][slot(row, 3)][0];
+    if (is_outside(t, row, to, PADDED(S)))
+        return;
+    for (long x = 0; x < t->columns; x += BLOCK) {
+        const float *rows[5], *features[1] = {t->features[0]};
+        for (int i = 0; i < 5; i++)
+            rows[i] = t->input[slot(row + i - 2, INPUT_ROWS)] + LEFT + x;
+        convolve(rows, 0, 1, D, 5, t->weights, t->features[0], BLOCK);
+        convolve(features, BLOCK, D, S, 1, t->weights + SHRINKING, to + LEFT + x, WIDTH);
+    }
+    end_row(t, to, PADDED(S));
+}
 
-    for (long row = begin - 2; row < begin + 2; row++)
-        load_input(j, in, row, start, columns, b->input[row & (INPUT_ROWS - 1)]);
-    for (long row = begin; row < bottom + AFTER + M; row++) {
-        load_input(j, in, row + 2, start, columns, b->input[(row + 2) & (INPUT_ROWS - 1)]);
-        {
-            float *to = b->mapping[0][slot(row, 3)][0];
-            if (row < 0 || row >= j->height)
-                memset(to, 0, sizeof(b->mapping[0][0]));
-            else {
-                for (long x = 0; x < columns; x += BLOCK) {
-                    const float *rows[5], *features[1] = {b->features[0]};
-                    for (int i = 0; i < 5; i++)
-                        rows[i] = b->input[(row + i - 2) & (INPUT_ROWS - 1)] + LEFT + x;
-                    convolve(rows, 0, 1, D, 5, j->weights, b->features[0], BLOCK);
-                    convolve(features, BLOCK, D, S, 1, shrinking, to + LEFT + x, WIDTH);
-                }
-                end_rows(to, PADDED(S), columns);
-            }
-        }
-        for (int layer = 0; layer < M; layer++) {
-            const long r = row - layer - 1;
-            float *to = b->mapping[layer + 1][slot(r, 3)][0];
-            if (r < begin + layer + 1)
-                break;
-            if (r < 0 || r >= j->height) {
-                memset(to, 0, sizeof(b->mapping[0][0]));
-                continue;
-            }
-            for (long x = 0; x < columns; x += BLOCK) {
-                const float *rows[3];
-                for (int i = 0; i < 3; i++)
-                    rows[i] = b->mapping[layer][slot(r + i - 1, 3)][0] + LEFT + x;
-                convolve(rows, WIDTH, S, S, 3, mapping + layer * LAYER(S, S, 3), to + LEFT + x, WIDTH);
-            }
-            end_rows(to, PADDED(S), columns);
-        }
-        {
-            const long r = row - M;
-            float *to = b->expanded[slot(r, TAPS)][0];
-            if (r < top - BEFORE)
-                continue;
-            if (r < 0 || r >= j->height)
-                memset(to, 0, sizeof(b->expanded[0]));
-            else {
-                for (long x = 0; x < columns; x += BLOCK) {
-                    const float *rows[1] = {b->mapping[M][slot(r, 3)][0] + LEFT + x};
-                    convolve(rows, WIDTH, S, D, 1, expanding, to + LEFT + x, WIDTH);
-                }
-                end_rows(to, PADDED(D), columns);
-            }
-        }
-        const long r = row - M - AFTER;
-        if (r < top)
-            continue;
-        for (long x = left; x < right; x += BLOCK) {
-            const float *rows[TAPS];
-            for (int i = -BEFORE; i <= AFTER; i++)
-                rows[i + BEFORE] = b->expanded[slot(r + i, TAPS)][0] + LEFT + x - start;
+static void map_row(tile *t, int layer, long row)
+{
+    float *to = t->maps[layer + 1][slot(row, 3)][0];
+    if (is_outside(t, row, to, PADDED(S)))
+        return;
+    for (long x = 0; x < t->columns; x += BLOCK) {
+        const float *rows[3], *weights = t->weights + MAPPING + layer * LAYER(S, S, 3);
+        for (int i = 0; i < 3; i++)
+            rows[i] = t->maps[layer][slot(row + i - 1, 3)][0] + LEFT + x;
+        convolve(rows, WIDTH, S, S, 3, weights, to + LEFT + x, WIDTH);
+    }
+    end_row(t, to, PADDED(S));
+}
+
+static void expand(tile *t, long row)
+{
+    float *to = t->expanded[slot(row, TAPS)][0];
+    if (is_outside(t, row, to, PADDED(D)))
+        return;
+    for (long x = 0; x < t->columns; x += BLOCK) {
+        const float *rows[1] = {t->maps[M][slot(row, 3)][0] + LEFT + x};
+        convolve(rows, WIDTH, S, D, 1, t->weights + EXPANDING, to + LEFT + x, WIDTH);
+    }
+    end_row(t, to, PADDED(D));
+}
+
+static void deconvolve_row(const tile *t, long row, long left, long right, float *out)
+{
+    const float *weights = t->weights + DECONVOLUTION;
+    for (long x = left; x < right; x += BLOCK) {
+        const float *rows[TAPS];
+        for (int i = -BEFORE; i <= AFTER; i++)
+            rows[i + BEFORE] = t->expanded[slot(row + i, TAPS)][0] + LEFT + x - t->start;
 #pragma GCC unroll 4
-            for (int first = 0; first < SCALE; first += PHASE_ROWS)
-                deconvolve(rows, deconvolution + 1, deconvolution[0], first,
-                           out + ((r * SCALE + first) * j->width + x) * SCALE, j->width * SCALE,
-                           MIN(BLOCK, right - x));
-        }
+        for (int first = 0; first < SCALE; first += PHASE_ROWS)
+            deconvolve(rows, weights + 1, weights[0], first,
+                       out + ((row * SCALE + first) * t->width + x) * SCALE, t->width * SCALE,
+                       MIN(BLOCK, right - x));
+    }
+}
+
+/* Rows top to bottom and columns left to right of one image; each layer follows the one before. */
+static void upscale_tile(tile *t, float *out, long top, long bottom, long left, long right)
+{
+    const long begin = top - BEFORE - M;
+    t->start = MAX(left - HALO, 0);
+    t->columns = MIN(right + HALO, t->width) - t->start;
+    for (long row = begin - 2; row < begin + 2; row++)
+        load_input(t, row);
+    for (long row = begin; row < bottom + AFTER + M; row++) {
+        load_input(t, row + 2);
+        extract_and_shrink(t, row);
+        for (int layer = 0; layer < M; layer++)
+            if (row - layer - 1 > begin + layer)
+                map_row(t, layer, row - layer - 1);
+        if (row - M >= top - BEFORE)
+            expand(t, row - M);
+        if (row - M - AFTER >= top)
+            deconvolve_row(t, row - M - AFTER, left, right, out);
     }
 }
 
@@ -256,15 +271,21 @@ static void *work(void *argument)
 {
     job *j = argument;
     const long total = j->count * j->bands * j->tiles;
-    buffers *b = calloc(1, sizeof(buffers));
-    if (!b)
+    tile *t = calloc(1, sizeof(tile));
+    if (!t) {
         j->failed = 1;
-    for (long i; b && (i = j->next++) < total;) {
-        const long tile = i % j->tiles, band = i / j->tiles % j->bands, image = i / j->tiles / j->bands;
-        upscale_tile(j, b, image, j->height * band / j->bands, j->height * (band + 1) / j->bands,
-                     j->width * tile / j->tiles, j->width * (tile + 1) / j->tiles);
+        return NULL;
     }
-    free(b);
+    t->weights = j->weights, t->height = j->height, t->width = j->width;
+    for (long i; (i = j->next++) < total;) {
+        const long column = i % j->tiles, band = i / j->tiles % j->bands;
+        const long start = i / j->tiles / j->bands * j->height * j->width;
+        t->in = j->in + start;
+        upscale_tile(t, j->out + start * SCALE * SCALE, j->height * band / j->bands,
+                     j->height * (band + 1) / j->bands, j->width * column / j->tiles,
+                     j->width * (column + 1) / j->tiles);
+    }
+    free(t);
     return NULL;
 }
 
