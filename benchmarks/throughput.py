@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from fsrcnn import hdf5, patches
 from fsrcnn.device import processor_name
+from fsrcnn.latency import sgemm_rate
 from fsrcnn.model import FSRCNN, weight_count
 from fsrcnn.training import TrainSettings, fit
 
@@ -80,17 +81,6 @@ def reference_seconds(path: Path, steps: int) -> float:
     return (time.perf_counter() - started) / min(steps, len(loader)) * len(loader)
 
 
-def sgemm_rate() -> float:
-    """The machine's float32 matrix product in FLOP/s: the best of 20 of 2048 x 2048."""
-    a, b = torch.randn(2, 2048, 2048)
-    best = float("inf")
-    for _ in range(20):
-        started = time.perf_counter()
-        a @ b
-        best = min(best, time.perf_counter() - started)
-    return 2 * 2048**3 / best
-
-
 def write_patch_file(pool: patches.PatchPool, path: Path) -> Tensor:
     """The published layout of the pool's grid patches; returns the places."""
     places, side = pool.grid(), patches.GRID_PATCH[SCALE]
@@ -124,7 +114,7 @@ def main() -> None:
     curve = fit(FSRCNN(SCALE), data, settings, device=torch.device("cpu"), seed=1)
     ours = curve[1].seconds - curve[0].seconds  # the first epoch compiles
     flop = 6 * weight_count(FSRCNN(SCALE)) * len(places) * patches.GRID_PATCH[SCALE] ** 2
-    floor = flop / sgemm_rate()
+    floor = flop / sgemm_rate(torch.device("cpu"))
     print(f"{processor_name()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     print(
         f"reference loop, batch {REFERENCE_BATCH}: {reference:.1f} s an epoch, from {arguments.steps} steps"

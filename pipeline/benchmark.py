@@ -1,4 +1,4 @@
-"""Stage `benchmark`: latency of the network from scratch on the configured device.
+"""Stage `benchmark`: latency of the network from scratch on the configured device, with every backend.
 
 python pipeline/benchmark.py
 """
@@ -22,6 +22,10 @@ def benchmark() -> None:
     write_json(Path("metrics/benchmark.json"), result)
     tracking.connect(stage.repository_root())
     values = {f"latency_ms/{name}": value for name, value in result["latency_ms"].items()}
+    for name, backend in result["backends"].items():
+        values[f"backends/{name}/latency_ms"] = backend["latency_ms"]["median"]
+        for key in ("speedup", "frames_per_second"):
+            values[f"backends/{name}/{key}"] = backend[key]
     tracking.add_to_run(path, values)
 
 

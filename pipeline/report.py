@@ -96,7 +96,11 @@ def _print_table() -> None:
                 print(f"{f'{dataset} {protocol}':24}" + "".join(f"{cell:>16}" for cell in cells))
     shape = "x".join(map(str, benchmark["input_shape"]))
     median = benchmark["latency_ms"]["median"]
-    print(f"latency: {median} ms median for {shape} on {benchmark['device_name']}\n")
+    print(f"latency: {median} ms median for {shape} on {benchmark['device_name']}")
+    for name, result in benchmark["backends"].items():
+        milliseconds, speedup = result["latency_ms"]["median"], result["speedup"]
+        print(f"  {name}: {milliseconds} ms, {speedup} times as fast")
+    print()
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ TINY = {
     "benchmark.batch_size": 1,
     "benchmark.warmup": 1,
     "benchmark.iterations": 5,
+    "benchmark.frames": 1,
 }
 
 

@@ -1,19 +1,31 @@
-"""How long one forward pass takes, by the protocol of the published timings."""
+"""How long one forward pass takes, by the protocol of the published timings, with every backend.
+
+The plain network (PyTorch's own layers, the deconvolution as it is) is what the others are compared
+with. All take turns in rounds, so that a machine that slows down does so for each of them. The
+floor, measured beside them, is the network's multiplications at the rate of a large matrix product.
+"""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import numpy as np
 import torch
 from pydantic import Field
-from tqdm import trange
+from torch import Tensor
+from tqdm import tqdm
 
+from fsrcnn import backends
 from fsrcnn.device import description, synchronize
-from fsrcnn.model import FSRCNN
+from fsrcnn.inference import InferenceNetwork
+from fsrcnn.model import FSRCNN, weight_count
 from fsrcnn.settings import Settings
 
 Count = Annotated[int, Field(ge=1)]
+Call = Callable[[Tensor], object]
+
+ROUND = 50  # calls in a row; long enough for a backend's threads and caches to settle
+FRAME = (1080, 1920)  # of the output
 
 
 class BenchmarkSettings(Settings):
@@ -24,15 +36,34 @@ class BenchmarkSettings(Settings):
     width: Count
     warmup: Annotated[int, Field(ge=0)]
     iterations: Count
+    frames: Count  # of 1920x1080 output
 
 
 def measure(network: FSRCNN, settings: BenchmarkSettings, device: torch.device) -> dict[str, Any]:
-    """Time the plain network in float32: milliseconds a batch, and what it ran on."""
+    """Time the plain network and the backends in float32: milliseconds a batch, and on what.
+
+    `speedup` is against the plain network; `sgemm_share` is the floor over the median, which can
+    exceed 1 where the library's matrix product is not the best possible. Frames are single images,
+    the network alone.
+    """
     network = network.to(device).eval()
     batch = torch.rand(settings.batch_size, 1, settings.height, settings.width, device=device)
-    with torch.inference_mode():
-        times = time_calls(lambda: network(batch), settings.warmup, settings.iterations, device)
-    milliseconds = times * 1000
+    frame = torch.rand(1, 1, *(side // network.scale for side in FRAME), device=device)
+    networks: dict[str, Call] = {"plain": network, **fast_networks(network, device)}
+    with torch.no_grad():
+        times = time_calls(networks, batch, settings.warmup, settings.iterations, device)
+        frames = time_calls(networks, frame, settings.warmup // 20, settings.frames, device)
+        rate = sgemm_rate(device)
+    floor = 2 * weight_count(network) * batch.numel() / rate
+    results = {
+        name: {
+            "latency_ms": statistics(seconds),
+            "sgemm_share": round(floor / float(np.median(seconds)), 3),
+            "frames_per_second": round(1 / float(np.median(frames[name])), 2),
+        }
+        for name, seconds in times.items()
+    }
+    plain = float(np.median(times.pop("plain")))
     return {
         "device": device.type,
         "device_name": description(device),
@@ -43,23 +74,78 @@ def measure(network: FSRCNN, settings: BenchmarkSettings, device: torch.device) 
         "input_shape": list(batch.shape),
         "warmup": settings.warmup,
         "iterations": settings.iterations,
-        "latency_ms": {
-            "median": round(float(np.median(milliseconds)), 3),
-            "p5": round(float(np.percentile(milliseconds, 5)), 3),
-            "p95": round(float(np.percentile(milliseconds, 95)), 3),
-            "min": round(float(milliseconds.min()), 3),
+        "sgemm_gflops": round(rate / 1e9, 1),
+        "floor_ms": round(floor * 1000, 3),
+        **results.pop("plain"),
+        "backends": {
+            name: {"speedup": round(plain / float(np.median(times[name])), 2), **result}
+            for name, result in results.items()
         },
     }
 
 
-def time_calls(call: Callable[[], object], warmup: int, iterations: int, device: torch.device) -> np.ndarray:
-    """Seconds of each of `iterations` calls after `warmup` ones, the device waited for each time."""
-    times = np.empty(iterations)
-    for i in trange(-warmup, iterations, desc="benchmark", unit="call", disable=None):
-        synchronize(device)
-        start = time.perf_counter()
-        call()
-        synchronize(device)
-        if i >= 0:
-            times[i] = time.perf_counter() - start
+def fast_networks(network: FSRCNN, device: torch.device) -> dict[str, Call]:
+    """The backends that run on the device: on the CPU all that are installed, elsewhere torch's."""
+    if device.type == "cpu":
+        return {name: _on_arrays(backends.load(network, name)) for name in backends.available()}
+    inference: dict[str, Call] = {"eager": InferenceNetwork(network)}
+    if device.type == "cuda":
+        inference["compiled"] = torch.compile(inference["eager"], dynamic=True)
+    return inference
+
+
+def _on_arrays(backend: backends.Backend) -> Call:
+    return lambda y: backend(y.numpy())
+
+
+def time_calls(
+    calls: Mapping[str, Call], batch: Tensor, warmup: int, iterations: int, device: torch.device
+) -> dict[str, np.ndarray]:
+    """Seconds of each of `iterations` calls on `batch` after `warmup` ones, the device waited for.
+
+    The calls take turns, `ROUND` at a time, once each of them is warm.
+    """
+    times = {name: np.empty(iterations) for name in calls}
+    total = len(calls) * (warmup + iterations)
+    with tqdm(total=total, desc="benchmark", unit="call", disable=None) as progress:
+
+        def seconds(call: Call) -> float:
+            synchronize(device)
+            start = time.perf_counter()
+            call(batch)
+            synchronize(device)
+            progress.update()
+            return time.perf_counter() - start
+
+        for call in calls.values():
+            for _ in range(warmup):
+                seconds(call)
+        for first in range(0, iterations, ROUND):
+            for name, call in calls.items():
+                for i in range(first, min(first + ROUND, iterations)):
+                    times[name][i] = seconds(call)
     return times
+
+
+def statistics(seconds: np.ndarray) -> dict[str, float]:
+    """Median, percentiles and minimum in milliseconds."""
+    milliseconds = seconds * 1000
+    return {
+        "median": round(float(np.median(milliseconds)), 3),
+        "p5": round(float(np.percentile(milliseconds, 5)), 3),
+        "p95": round(float(np.percentile(milliseconds, 95)), 3),
+        "min": round(float(milliseconds.min()), 3),
+    }
+
+
+def sgemm_rate(device: torch.device) -> float:
+    """The device's float32 matrix product in FLOP/s: the best of 20 of 2048 x 2048."""
+    a, b = torch.randn(2, 2048, 2048, device=device)
+    best = float("inf")
+    for _ in range(20):
+        synchronize(device)
+        started = time.perf_counter()
+        a @ b
+        synchronize(device)
+        best = min(best, time.perf_counter() - started)
+    return 2 * 2048**3 / best
