@@ -55,8 +55,6 @@ The exit status is 0 if everything was upscaled, 1 if something was not, 2 for w
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status; a person's mistake is one line on stderr."""
     options = _parser().parse_args(arguments)
-    # Pillow warns of odd metadata in files that it can read all the same.
-    warnings.filterwarnings("ignore", module="PIL")
     try:
         return _upscale(options)
     except InputError as error:
@@ -127,6 +125,7 @@ def _upscale(options: argparse.Namespace) -> int:
         frames, seconds = upscale_clip(*jobs[0], upscaler)
         print(f"{frames} frames in {seconds:.1f} s, {frames / seconds:.1f} frames a second", file=sys.stderr)
         return 0
+    _quiet_pillow()
     start = time.perf_counter()
     failed = 0
     for source, target in tqdm(jobs, desc="upscale", unit="image", disable=None):
@@ -140,6 +139,14 @@ def _upscale(options: argparse.Namespace) -> int:
     rate = f"{done} of {len(jobs)} images in {seconds:.1f} s, {done / seconds:.1f} images a second"
     print(rate, file=sys.stderr)
     return 1 if failed else 0
+
+
+def _quiet_pillow() -> None:
+    """Our limit on pixels replaces Pillow's, and odd metadata in files that it can read is no news."""
+    from PIL import Image
+
+    Image.MAX_IMAGE_PIXELS = None
+    warnings.filterwarnings("ignore", module="PIL")
 
 
 def _upscale_picture(source: Path, target: Path, upscaler: "Upscaler", max_megapixels: float) -> None:

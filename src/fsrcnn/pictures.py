@@ -37,15 +37,16 @@ def read(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:
 
     Raises `InputError` when it is unreadable, damaged, animated or larger than `max_megapixels`.
     """
+    if not path.is_file():  # to open a pipe would wait for ever
+        raise InputError(f"{path}: not a file")
     try:
-        content = path.read_bytes()
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(path) as image:
             if image.width * image.height > max_megapixels * 1e6:
                 size = f"{image.width}x{image.height}"
                 raise InputError(f"{size} is above the limit of {max_megapixels:g} megapixels")
             deep = any(";16" in str(tile.args) for tile in image.tile) and not image.mode.startswith("I")
             picture = from_pillow(image)
-            return picture._replace(pixels=_sixteen_bit(content, image)) if deep else picture
+            return picture._replace(pixels=_sixteen_bit(path, image)) if deep else picture
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except Exception as error:  # decoders meet damaged files with every exception there is
@@ -134,13 +135,13 @@ def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(pixels)
 
 
-def _sixteen_bit(content: bytes, image: Image.Image) -> np.ndarray:
+def _sixteen_bit(path: Path, image: Image.Image) -> np.ndarray:
     """The pixels of a file with 16-bit colour, which Pillow has already found whole."""
     import cv2
 
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
-    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    pixels = cv2.imdecode(np.fromfile(path, np.uint8), flags)
     if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
         raise InputError("16-bit colour of an unusual kind; convert to 16-bit RGB")
     to_rgb = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
