@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from fsrcnn.model import FSRCNN
     from fsrcnn.upscaling import Upscaler
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 CLIPS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
+
+MAX_MEGAPIXELS = 25  # a picture of a usual camera; x4 makes 400 of it
 
 DESCRIPTION = """\
 Upscale a picture, a folder of pictures, or a video clip by 2, 3 or 4 with FSRCNN.
@@ -103,8 +104,8 @@ def _parser() -> argparse.ArgumentParser:
         "--max-megapixels",
         metavar="N",
         type=float,
-        default=25,
-        help="refuse larger pictures; default: %(default)s (x4 makes 400 of it, in 3 GB of memory)",
+        default=MAX_MEGAPIXELS,
+        help="refuse larger pictures; default: %(default)s (at x4, 3 GB of memory)",
     )
     return parser
 
@@ -151,16 +152,10 @@ def _quiet_pillow() -> None:
 
 def _upscale_picture(source: Path, target: Path, upscaler: "Upscaler", max_megapixels: float) -> None:
     from fsrcnn import pictures
-    from fsrcnn.files import atomic
 
-    try:
-        # Opened first: a folder that can't be written to is known before any work.
-        with atomic(target) as temporary:
-            picture = pictures.read(source, max_megapixels)
-            pictures.check_format(target, picture)
-            pictures.write(temporary, picture._replace(pixels=upscaler(picture.pixels)))
-    except OSError as error:
-        raise InputError(f"{target}: can't be written ({error.strerror})") from None
+    picture = pictures.read(source, max_megapixels)
+    pictures.check_format(target, picture)
+    pictures.write(target, picture._replace(pixels=upscaler(picture.pixels)))
 
 
 def _network(options: argparse.Namespace) -> "FSRCNN":
@@ -186,21 +181,27 @@ def _network(options: argparse.Namespace) -> "FSRCNN":
 
 def _plan(source: Path, target: Path | None, scale: int) -> list[tuple[Path, Path]]:
     """Every (input, output) there is to do."""
-    if source.is_dir():
-        target = target or _beside(source, scale)
-        jobs = [(path, target / path.relative_to(source)) for path in _pictures_in(source, target)]
-        if not jobs:
-            raise InputError(f"{source}: no pictures in this folder; expected {', '.join(PICTURES)} files")
-        return jobs
-    known = CLIPS if _is_clip(source) else PICTURES
-    if source.suffix.lower() not in known:
-        raise InputError(f"{source}: unknown suffix; expected {', '.join(PICTURES + CLIPS)}, or a folder")
+    from fsrcnn.images import SUFFIXES
+
     target = target or _beside(source, scale)
+    if source.is_dir():
+        jobs = [(path, target / path.relative_to(source)) for path in _files_in(source, target)]
+        jobs = [job for job in jobs if job[0].suffix.lower() in SUFFIXES]
+        if not jobs:
+            raise InputError(f"{source}: no pictures in this folder; expected {_list(SUFFIXES)} files")
+        return jobs
+    known = set(CLIPS) if _is_clip(source) else SUFFIXES
+    if source.suffix.lower() not in known:
+        raise InputError(f"{source}: no picture by its suffix; expected {_list({*SUFFIXES, *CLIPS})}")
     if target.is_dir():
         target /= source.name
     if target.suffix.lower() not in known:
-        raise InputError(f"{target}: unknown suffix; expected one of {', '.join(known)}")
+        raise InputError(f"{target}: unknown suffix; expected {_list(known)}")
     return [(source, target)]
+
+
+def _list(suffixes: set[str]) -> str:
+    return ", ".join(sorted(suffixes))
 
 
 def _beside(path: Path, scale: int) -> Path:
@@ -213,14 +214,15 @@ def _is_clip(path: Path) -> bool:
     return path.is_file() and path.suffix.lower() in CLIPS
 
 
-def _pictures_in(folder: Path, leave_out: Path) -> Iterator[Path]:
-    """Pictures at every depth, in order; links to folders are not followed, so there are no loops."""
+def _files_in(folder: Path, leave_out: Path) -> Iterator[Path]:
+    """Files at every depth, in order; links to folders are not followed, so there are no loops."""
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if (Path(root) / name).resolve() != leave_out.resolve())
-        yield from (Path(root) / name for name in sorted(names) if name.lower().endswith(PICTURES))
+        yield from (Path(root) / name for name in sorted(names))
 
 
 def _check_targets(jobs: list[tuple[Path, Path]], force: bool) -> None:
+    """Find out before any work what would fail after it."""
     for source, target in jobs:
         if target.exists() and target.samefile(source):
             raise InputError(f"{source}: input and output are the same file")
@@ -228,6 +230,10 @@ def _check_targets(jobs: list[tuple[Path, Path]], force: bool) -> None:
     if existing and not force:
         more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
         raise InputError(f"{existing[0]}{more}: exists; choose another OUT, or overwrite with --force")
+    for parent in {target.parent for _, target in jobs}:
+        folder = next(path for path in (parent, *parent.parents) if path.exists())
+        if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+            raise InputError(f"{folder}: not a folder that can be written to; choose another OUT")
 
 
 def _report(error: InputError) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms
 
 from fsrcnn.errors import InputError
+from fsrcnn.files import atomic
 
-MAX_MEGAPIXELS = 25  # of a file; x4 makes 400 of it, which takes 3 GB
 SIXTEEN_BIT = {".png", ".tif", ".tiff"}
 ALPHA = {*SIXTEEN_BIT, ".webp"}
 SAVE: dict[str, dict[str, Any]] = {
@@ -32,7 +32,7 @@ class Picture(NamedTuple):
     icc: bytes | None
 
 
-def read(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:
+def read(path: Path, max_megapixels: float) -> Picture:
     """Decode a file; its EXIF orientation is applied.
 
     Raises `InputError` when it is unreadable, damaged, animated or larger than `max_megapixels`.
@@ -54,15 +54,18 @@ def read(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:
 
 
 def write(path: Path, picture: Picture) -> None:
-    """Encode into the format of the suffix, with the ICC profile.
+    """Encode into the format of the suffix, with the ICC profile; the file appears whole or not at all.
 
     Raises `InputError` when the format can't hold the picture or the file can't be written.
     """
+    check_format(path, picture)
     try:
-        if picture.pixels.dtype == np.uint16 and picture.pixels.ndim == 3:
-            _write_sixteen_bit(path, picture)
-        else:
-            to_pillow(picture).save(path, icc_profile=picture.icc, **SAVE.get(path.suffix.lower(), {}))
+        with atomic(path) as temporary:
+            if picture.pixels.dtype == np.uint16 and picture.pixels.ndim == 3:
+                _write_sixteen_bit(temporary, picture)
+            else:
+                options = SAVE.get(path.suffix.lower(), {})
+                to_pillow(picture).save(temporary, icc_profile=picture.icc, **options)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: can't be written ({_reason(error)})") from None
 
