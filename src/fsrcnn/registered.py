@@ -1,5 +1,6 @@
 """A network out of MLflow, for a tool that otherwise knows nothing of MLflow."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -19,6 +20,7 @@ def load_registered(uri: str) -> FSRCNN:
         import mlflow
     except ImportError:
         raise InputError(f"{uri}: MLflow is not installed; run pip install mlflow") from None
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     with tempfile.TemporaryDirectory() as folder:
         try:
             mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)
