@@ -14,6 +14,7 @@ from fsrcnn.pretrained import load_pretrained
 from fsrcnn.tiling import receptive_radius, tiled
 
 PEAKS = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535, np.dtype(np.float32): 1}
+STRIP = 128  # rows that are put together at a time, so that the planes stay in the cache
 
 
 class Upscaler:
@@ -47,24 +48,19 @@ class Upscaler:
     @torch.inference_mode()
     def _window(self, pixels: np.ndarray) -> np.ndarray:
         peak = PEAKS[pixels.dtype]
-        # uint16 tensors can do little else than be made: numpy converts.
-        planes = torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1) / peak
-        colours = planes[: 3 if len(planes) >= 3 else 1]
-        alpha = planes[len(colours) :]
-        if len(colours) == 3:
-            y, chroma = colour.split(colours)
-            # One call for all planes that bicubic enlarges.
-            chroma, alpha = colour.bicubic(torch.cat((chroma, alpha)), self.scale).split((2, len(alpha)))
-            result = colour.merge(torch.from_numpy(self._network(y.numpy())), chroma)
-        else:
-            result = colour.grey_of_luma(
-                torch.from_numpy(self._network(colour.luma_of_grey(colours[0]).numpy()))
-            )[None]
-            alpha = colour.bicubic(alpha, self.scale) if len(alpha) else alpha.new_empty(0, *result.shape[1:])
-        result = torch.cat((result, alpha)).permute(1, 2, 0).clamp_(0, 1)
-        if peak == 1:
-            return result.numpy()
-        return result.mul_(peak).round_().numpy().astype(pixels.dtype)
+        image = torch.from_numpy(np.require(pixels, requirements=("C", "W")))
+        planes = torch.stack([plane.float() for plane in image.unbind(-1)]) / peak
+        colours, alpha = planes.tensor_split((3 if len(planes) >= 3 else 1,))
+        y, chroma = colour.split(colours)
+        y = torch.from_numpy(self._network(y.numpy()))
+        # In one call, since each has its overhead.
+        chroma, alpha = colour.bicubic(torch.cat((chroma, alpha)), self.scale).tensor_split((len(chroma),))
+        output = torch.empty(*y.shape, len(planes), dtype=image.dtype)
+        for start in range(0, len(y), STRIP):
+            rows = slice(start, start + STRIP)
+            strip = (*colour.merge(y[rows], chroma[:, rows]), *alpha[:, rows])
+            output[rows] = torch.stack([_quantized(plane, peak, image.dtype) for plane in strip], -1)
+        return output.numpy()
 
     def _network(self, y: np.ndarray) -> np.ndarray:
         return self.backend(np.ascontiguousarray(y)[None, None])[0, 0]
@@ -96,6 +92,13 @@ def upscale(
 @lru_cache(maxsize=8)
 def _released(scale: int, backend: str) -> Upscaler:
     return Upscaler(load_pretrained(scale), backend)
+
+
+def _quantized(plane: torch.Tensor, peak: int, dtype: torch.dtype) -> torch.Tensor:
+    """0..1, not clamped, to whole numbers of 0..peak, or to float32 in 0..1."""
+    if peak > 1:
+        plane = plane.mul(peak).round_()
+    return plane.clamp_(0, peak).to(dtype)
 
 
 def _check(pixels: np.ndarray) -> None:
