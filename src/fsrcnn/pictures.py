@@ -16,7 +16,9 @@ from fsrcnn.files import atomic
 
 SIXTEEN_BIT = {".png", ".tif", ".tiff"}
 ALPHA = {*SIXTEEN_BIT, ".webp"}
+# Level 3 writes a PNG in a quarter of the usual level's time, a tenth larger.
 SAVE: dict[str, dict[str, Any]] = {
+    ".png": {"compress_level": 3},
     ".jpg": {"quality": 95, "subsampling": "4:4:4"},
     ".jpeg": {"quality": 95, "subsampling": "4:4:4"},
     ".webp": {"quality": 95},
