@@ -58,6 +58,35 @@ def test_clip_keeps_pictures_times_and_sound(tmp_path, suffix, capsys):
         assert np.abs(image.reshape(48, 4, 64, 4, 3).mean((1, 3)) - small).mean() < 4
 
 
+def test_rotation_shape_and_colours_are_kept(tmp_path):
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        video, audio = container.add_stream("libx264", rate=25), container.add_stream("aac", rate=44100)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        video.sample_aspect_ratio = Fraction(4, 3)
+        video.set_display_rotation(90)
+        context = video.codec_context
+        context.color_range, context.colorspace, context.color_primaries, context.color_trc = 2, 1, 1, 1
+        # Sound first, as many files have it.
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        sound.sample_rate = 44100
+        container.mux([*audio.encode(sound), *audio.encode(None)])
+        picture = av.VideoFrame.from_ndarray(data.astronaut()[:48, :64].copy(), "rgb24")
+        container.mux([*video.encode(picture), *video.encode(None)])
+    assert main(["upscale", str(path), "--scale", "2"]) == 0
+    for name in ("a.mp4", "a_x2.mp4"):
+        with av.open(str(tmp_path / name)) as container:
+            frame = next(container.decode(video=0))
+            assert frame.rotation == 90
+            assert (frame.color_range, frame.colorspace, frame.color_primaries, frame.color_trc) == (
+                2,
+                1,
+                1,
+                1,
+            )
+            assert container.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
+
+
 def test_odd_size_at_x3_loses_the_last_line(tmp_path):
     source = clip(tmp_path / "a.mp4", 50, 38, frames=2, sound=False)
     # 4:2:0 H.264 has even sides; 4:4:4 may be odd, and is brought to 4:2:0.

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,13 @@ def _transcode(given: Any, made: Any, upscaler: Upscaler) -> int:  # noqa: ANN40
     for name in COLOURS:
         setattr(output.codec_context, name, getattr(video.codec_context, name))
     copied = made.add_stream_from_template(sound) if sound else None
+    items, early = _decoded(given, video, sound), []
+    for item in items:
+        early.append(item)
+        # The first frame tells the rotation, which must be known before anything is written.
+        if hasattr(item, "planes"):
+            output.set_display_rotation(item.rotation)
+            break
     frames = 0
     bar = tqdm(desc="upscale", unit="frame", total=video.frames or None, disable=None)
     waiting: deque[Any] = deque()
@@ -80,10 +88,8 @@ def _transcode(given: Any, made: Any, upscaler: Upscaler) -> int:  # noqa: ANN40
             made.mux(output.encode(waiting.popleft().result()))
             bar.update()
 
-        for item in _decoded(given, video, sound):
+        for item in chain(early, items):
             if hasattr(item, "planes"):
-                if frames == 0 and item.rotation:
-                    output.set_display_rotation(item.rotation)
                 frames += 1
                 waiting.append(network.submit(_upscale_frame, item, upscaler))
                 if len(waiting) > AHEAD:
