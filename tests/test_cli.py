@@ -64,6 +64,12 @@ def test_a_folder_keeps_its_tree_and_reports_the_bad_file(tmp_path, capsys):
     assert "3 of 5 images" in lines[-1]
 
 
+def test_a_folder_with_a_dot_in_its_name(tmp_path):
+    draw(tmp_path / "summer.2026" / "a.png")
+    assert upscale(tmp_path / "summer.2026") == 0
+    assert size(tmp_path / "summer.2026_x4" / "a.png") == (48, 36)
+
+
 def test_output_inside_the_input_is_not_taken_for_input(tmp_path):
     draw(tmp_path / "a.png")
     assert upscale(tmp_path, tmp_path / "out") == 0

@@ -207,7 +207,8 @@ def _list(suffixes: set[str]) -> str:
 def _beside(path: Path, scale: int) -> Path:
     # Resolved, because "." and ".." have no name to add to.
     path = path if path.name else path.resolve()
-    return path.with_name(f"{path.stem}_x{scale}{path.suffix}")
+    suffix = "" if path.is_dir() else path.suffix  # a folder's dot starts no suffix
+    return path.with_name(f"{path.name.removesuffix(suffix)}_x{scale}{suffix}")
 
 
 def _is_clip(path: Path) -> bool:
