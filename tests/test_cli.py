@@ -55,7 +55,11 @@ def test_a_folder_keeps_its_tree_and_reports_the_bad_file(tmp_path, capsys):
     (folder / "notes.txt").write_text("no picture")
     (folder / "deep" / "loop").symlink_to(folder)
     (folder / "gone.png").symlink_to(folder / "nowhere")
-    assert upscale(folder, "--scale", 2) == 1
+    draw(tmp_path / "in_x2" / "gone.png")
+    assert upscale(folder, "--scale", 2, "--force") == 1
+    (tmp_path / "in_x2" / "gone.png").unlink()
+    capsys.readouterr()
+    assert upscale(folder, "--scale", 2, "--force") == 1
     made = sorted(str(p.relative_to(tmp_path / "in_x2")) for p in (tmp_path / "in_x2").rglob("*.*"))
     assert made == ["a.png", "deep/er/b.JPG", "deep/zoë ☃.webp"]
     lines = capsys.readouterr().err.splitlines()
@@ -68,6 +72,12 @@ def test_a_folder_with_a_dot_in_its_name(tmp_path):
     draw(tmp_path / "summer.2026" / "a.png")
     assert upscale(tmp_path / "summer.2026") == 0
     assert size(tmp_path / "summer.2026_x4" / "a.png") == (48, 36)
+
+
+def test_a_name_that_grows_too_long(tmp_path, capsys):
+    draw(tmp_path / ("a" * 251 + ".png"))
+    assert upscale(tmp_path / ("a" * 251 + ".png")) == 1
+    assert "_x4.png: File name too long" in error_line(capsys)
 
 
 def test_output_inside_the_input_is_not_taken_for_input(tmp_path):

@@ -111,11 +111,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _upscale(options: argparse.Namespace) -> int:
-    if not options.input.exists():
-        raise InputError(f"{options.input}: no such file or folder")
     network = _network(options)
-    jobs = _plan(options.input, options.output, network.scale)
-    _check_targets(jobs, options.force)
+    try:
+        jobs = _plan(options.input, options.output, network.scale)
+        _check_targets(jobs, options.force)
+    except OSError as error:  # such as a name that is too long, or a folder that can't be searched
+        raise InputError(f"{error.filename}: {error.strerror}") from None
 
     from fsrcnn.upscaling import Upscaler
 
@@ -183,6 +184,8 @@ def _plan(source: Path, target: Path | None, scale: int) -> list[tuple[Path, Pat
     """Every (input, output) there is to do."""
     from fsrcnn.images import SUFFIXES
 
+    if not source.exists():
+        raise InputError(f"{source}: no such file or folder")
     target = target or _beside(source, scale)
     if source.is_dir():
         jobs = [(path, target / path.relative_to(source)) for path in _files_in(source, target)]
@@ -217,7 +220,11 @@ def _is_clip(path: Path) -> bool:
 
 def _files_in(folder: Path, leave_out: Path) -> Iterator[Path]:
     """Files at every depth, in order; links to folders are not followed, so there are no loops."""
-    for root, folders, names in os.walk(folder):
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for root, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if (Path(root) / name).resolve() != leave_out.resolve())
         yield from (Path(root) / name for name in sorted(names))
 
@@ -225,7 +232,7 @@ def _files_in(folder: Path, leave_out: Path) -> Iterator[Path]:
 def _check_targets(jobs: list[tuple[Path, Path]], force: bool) -> None:
     """Find out before any work what would fail after it."""
     for source, target in jobs:
-        if target.exists() and target.samefile(source):
+        if target.exists() and source.exists() and target.samefile(source):
             raise InputError(f"{source}: input and output are the same file")
     existing = [target for _, target in jobs if os.path.lexists(target)]
     if existing and not force:
