@@ -112,5 +112,5 @@ def test_what_is_no_image_is_refused(image, message):
 
 
 def test_other_scales_are_refused():
-    with pytest.raises(InputError, match="choose 2, 3 or 4"):
+    with pytest.raises(InputError, match="no released network for scale 5"):
         fsrcnn.upscale(photograph(), 5)

@@ -58,8 +58,10 @@ class Upscaler:
         output = torch.empty(*y.shape, len(planes), dtype=image.dtype)
         for start in range(0, len(y), STRIP):
             rows = slice(start, start + STRIP)
-            strip = (*colour.merge(y[rows], chroma[:, rows]), *alpha[:, rows])
-            output[rows] = torch.stack([_quantized(plane, peak, image.dtype) for plane in strip], -1)
+            strip = colour.merge(y[rows], chroma[:, rows])
+            if len(alpha):
+                strip = torch.cat((strip, alpha[:, rows]))
+            torch.stack(_quantized(strip, peak, image.dtype).unbind(), -1, out=output[rows])
         return output.numpy()
 
     def _network(self, y: np.ndarray) -> np.ndarray:
@@ -94,11 +96,11 @@ def _released(scale: int, backend: str) -> Upscaler:
     return Upscaler(load_pretrained(scale), backend)
 
 
-def _quantized(plane: torch.Tensor, peak: int, dtype: torch.dtype) -> torch.Tensor:
-    """0..1, not clamped, to whole numbers of 0..peak, or to float32 in 0..1."""
+def _quantized(planes: torch.Tensor, peak: int, dtype: torch.dtype) -> torch.Tensor:
+    """0..1, not clamped, to whole numbers of 0..peak, or to float32 in 0..1; changes `planes`."""
     if peak > 1:
-        plane = plane.mul(peak).round_()
-    return plane.clamp_(0, peak).to(dtype)
+        planes.mul_(peak).round_()
+    return planes.clamp_(0, peak).to(dtype)
 
 
 def _check(pixels: np.ndarray) -> None:

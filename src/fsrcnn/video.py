@@ -23,7 +23,7 @@ from fsrcnn.files import atomic
 from fsrcnn.upscaling import Upscaler
 
 CODEC = "libx264"
-QUALITY = {"preset": "veryfast", "crf": "18"}
+QUALITY = {"preset": "superfast", "crf": "18"}
 TARGETS = (".mp4", ".m4v", ".mov", ".mkv")
 AHEAD = 3  # frames that wait for the network at most
 COLOURS = ("color_range", "colorspace", "color_primaries", "color_trc")
