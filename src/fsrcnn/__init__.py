@@ -1,8 +1,26 @@
-"""FSRCNN super-resolution: data, network, training, evaluation, latency, tracking.
+"""FSRCNN super-resolution: data, network, training, evaluation, latency, tracking, upscaling.
 
-`load_pretrained(scale)` returns a released network.
+`upscale(image, scale)` upscales a Pillow image or NumPy array; `load_pretrained(scale)` returns a
+released network.
 """
 
-from fsrcnn.pretrained import load_pretrained
+from typing import TYPE_CHECKING
 
-__all__ = ["load_pretrained"]
+if TYPE_CHECKING:
+    from fsrcnn.pretrained import load_pretrained
+    from fsrcnn.upscaling import upscale
+
+__all__ = ["load_pretrained", "upscale"]
+
+
+def __getattr__(name: str) -> object:
+    """Import the two on first use: torch takes seconds, and `fsrcnn --help` needs none of it."""
+    if name == "load_pretrained":
+        from fsrcnn.pretrained import load_pretrained
+
+        return load_pretrained
+    if name == "upscale":
+        from fsrcnn.upscaling import upscale
+
+        return upscale
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
