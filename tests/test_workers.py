@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import mlflow
 import pytest
 import yaml
 
@@ -19,7 +20,8 @@ def test_two_workers_train_as_one(tmp_path):
     project = Project.new(tmp_path)
     path = project.folder / "params.yaml"
     params = yaml.safe_load(path.read_text())
-    params["train"] |= {"epochs": 2, "steps_per_epoch": 40, "precision": "float32", "average": 0.0}
+    params["train"] |= {"epochs": 2, "steps_per_epoch": 40, "precision": "float32", "optimizer": "adam"}
+    params["train"] |= {"learning_rate": 0.001}  # so that rounding does not grow
     path.write_text(yaml.safe_dump(params))
     project.run(sys.executable, "pipeline/download.py", "--scale", "4")
     curves = []
@@ -27,9 +29,8 @@ def test_two_workers_train_as_one(tmp_path):
         project.run(*launcher, *STAGE)
         curves.append(json.loads((project.folder / "models/x4/scratch.json").read_text())["curve"])
     for alone, shared in zip(*curves, strict=True):
-        assert shared["loss"] == pytest.approx(alone["loss"], rel=0.02)
-        assert shared["held_out_psnr"] == pytest.approx(alone["held_out_psnr"], abs=0.2)
-    import mlflow
+        assert shared["loss"] == pytest.approx(alone["loss"], rel=1e-3)
+        assert shared["held_out_psnr"] == pytest.approx(alone["held_out_psnr"], abs=0.02)
 
     mlflow.set_tracking_uri(f"sqlite:///{project.folder}/mlflow.db")
     assert len(mlflow.search_runs(experiment_names=["fsrcnn"], output_format="list")) == 2
