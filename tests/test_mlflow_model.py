@@ -12,6 +12,8 @@ import time
 from importlib.resources import as_file
 from importlib.resources import files as package_files
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -20,6 +22,7 @@ from fsrcnn import tracking, upscale
 from fsrcnn.samples import photographs
 
 SCALE = 2
+OUTPUT = Path("models/x2/scratch.safetensors")
 JSON = {"Content-Type": "application/json"}
 
 
@@ -76,7 +79,7 @@ def server(tmp_path_factory):
         tracking.connect(root)
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root}/mlflow.db")
         weights = package_files("fsrcnn") / "weights" / f"x{SCALE}.safetensors"
-        with as_file(weights) as path, tracking.training_run("served", params={}, tags={}) as run:
+        with as_file(weights) as path, tracking.training_run("served", output=OUTPUT, params={}, tags={}) as run:
             uri = run.model(path)
         with (root / "log").open("wb") as log:
             server = Server(uri, log)
@@ -151,12 +154,8 @@ BAD = {
     "bad records": b'{"dataframe_records": {"a": 1}}',
     "bad instances": b'{"instances": {"a": 1}}',
 }
-BAD_TYPES = (
-    "text/plain",
-    "image/png",
-    "application/x-www-form-urlencoded",
-    "application/json; charset=latin1",
-)
+BAD_TYPES = ("text/plain", "image/png", "application/json; charset=latin1", "application/json; version=2")
+TABLES = ("text/csv", "application/vnd.apache.parquet")
 
 
 def test_500_bad_requests_then_a_good_one(server):

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import mlflow
 import pytest
@@ -9,6 +10,7 @@ from mlflow import MlflowClient
 from fsrcnn import checkpoint, registry, tracking
 from fsrcnn.model import FSRCNN
 
+OUTPUT = Path("models/x2/scratch.safetensors")
 SET5, OTHER = "a" * 64, "b" * 64
 
 
@@ -32,7 +34,7 @@ def trained(folder, seed):
     torch.manual_seed(seed)
     path = folder / f"{seed}.safetensors"
     checkpoint.save(FSRCNN(2, d=2, s=1, m=1), path, {})
-    with tracking.training_run(f"seed {seed}", params={}, tags={}) as run:
+    with tracking.training_run(f"seed {seed}", output=OUTPUT, params={}, tags={}) as run:
         run.model(path)
     return path
 
