@@ -8,9 +8,9 @@ from pathlib import Path
 
 import stage
 
-from fsrcnn import checkpoint, device, hdf5, tracking
+from fsrcnn import checkpoint, device, hdf5, registry, tracking
 from fsrcnn.comparison import draw_comparison
-from fsrcnn.evaluation import Score, evaluate, evaluation_files, summarize
+from fsrcnn.evaluation import Score, data_digest, evaluate, evaluation_files, summarize
 from fsrcnn.files import atomic, write_json
 
 KINDS = ("scratch", "transfer")
@@ -27,7 +27,8 @@ def evaluate_networks() -> None:
     summary = summarize(scores)
 
     picture = Path("plots/comparison.png")
-    pairs = hdf5.read_pairs(evaluation_files(data / "evaluation")[0], run.scale)
+    first = evaluation_files(data / "evaluation")[0]
+    pairs = hdf5.read_pairs(first, run.scale)
     shown = max(pairs, key=lambda pair: float(pair.hr.std()))
     draw_comparison(shown, run.scale, networks["scratch"], where, picture)
     with atomic(Path("metrics/images.csv")) as temporary, temporary.open("w", newline="") as file:
@@ -37,6 +38,8 @@ def evaluate_networks() -> None:
     train_data = hdf5.attributes(data / "train.h5")["source"]
     write_json(Path("metrics/evaluate.json"), {"scale": run.scale, "train_data": train_data, **summary})
 
+    champion_of, champion_by = first.stem.rsplit("_", 1)
+    digest = data_digest(first, run.scale)
     tracking.connect(stage.repository_root())
     for kind, path in files.items():
         values = {
@@ -46,6 +49,7 @@ def evaluate_networks() -> None:
             for name, value in methods[kind].items()
         }
         tracking.add_to_run(path, values, [picture] if kind == "scratch" else [])
+        registry.register(path, summary[champion_of][champion_by][kind]["psnr"], digest)
 
 
 if __name__ == "__main__":

@@ -1,3 +1,5 @@
+import base64
+import io
 import json
 import logging
 import shutil
@@ -11,10 +13,12 @@ import numpy as np
 import pytest
 import torch
 from mlflow import MlflowClient
+from PIL import Image
 
 from fsrcnn import checkpoint, files, tracking
 from fsrcnn.errors import InputError
 from fsrcnn.model import FSRCNN
+from fsrcnn.upscaling import Upscaler
 
 OUTPUT = Path("models/x2/scratch.safetensors")
 
@@ -141,7 +145,7 @@ def test_run_that_raises(client, error, status, reason):
     assert mlflow.active_run() is None
 
 
-def test_model_gives_the_networks_output(client, root, tmp_path):
+def test_model_gives_what_the_library_gives(client, root, tmp_path):
     path, network = make_weights(tmp_path / "x2.safetensors", seed=1)
     with tracking.training_run("model", output=OUTPUT, params={}, tags={}) as run:
         run.model(path)
@@ -149,13 +153,14 @@ def test_model_gives_the_networks_output(client, root, tmp_path):
 
     model = mlflow.pyfunc.load_model(model_uri(client, run))
     assert model.metadata.metadata.items() >= {"scale": "2", "d": "4", "data": "t91"}.items()
-    y = np.random.default_rng(0).random((2, 1, 5, 7), dtype=np.float32)[..., ::-1]
-    with torch.no_grad():
-        expected = network(torch.from_numpy(y.copy())).clamp(0, 1).numpy()
-    output = model.predict(y)
-    assert output.shape == (2, 1, 10, 14)
-    assert output.dtype == np.float32
-    np.testing.assert_allclose(output, expected, atol=1e-6)
+    rng = np.random.default_rng(0)
+    for channels in (1, 3):
+        image = rng.integers(0, 256, (5, 7, channels), dtype=np.uint8)[:, ::-1]
+        output = model.predict(image)
+        assert output.shape == (10, 14, channels)
+        np.testing.assert_array_equal(output.squeeze(), Upscaler(network)(image.squeeze()))
+    png = model.predict(image, params={"encoding": "png"})
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(png)))), output)
 
     stored = {p.name for p in (root / "mlartifacts").rglob("*")}
     assert {"x2.safetensors", "mlflow_model.py", "MLmodel"} <= stored

@@ -1,5 +1,6 @@
 """PSNR and SSIM on the evaluation files, for bicubic interpolation and for networks."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -63,6 +64,19 @@ def evaluation_files(folder: Path) -> list[Path]:
     if not files:
         raise InputError(f"{folder}: no evaluation files; run the download stage")
     return files
+
+
+def data_digest(path: Path, scale: int) -> str:
+    """SHA-256, in hex digits, of the images of an evaluation file, however the file is laid out.
+
+    Figures are comparable where it is the same.
+    """
+    digest = hashlib.sha256()
+    for pair in hdf5.read_pairs(path, scale):
+        for image in (pair.lr, pair.hr):
+            digest.update(repr(image.shape).encode())
+            digest.update(np.ascontiguousarray(image, np.float32).tobytes())
+    return digest.hexdigest()
 
 
 def upscaled(

@@ -3,24 +3,20 @@
 import logging
 from collections.abc import Iterable
 from contextlib import nullcontext
-from importlib.metadata import version
 from pathlib import Path
 
 import mlflow
-import numpy as np
 from mlflow import MlflowClient, entities
 from mlflow.entities import Metric, RunTag
-from mlflow.models import ModelSignature
-from mlflow.types import Schema, TensorSpec
 
-from fsrcnn import checkpoint, files
+from fsrcnn import files
+from fsrcnn.logged_model import log_model
 from fsrcnn.outbox import Entry
 from fsrcnn.store import EXPERIMENT
 
 log = logging.getLogger(__name__)
 
 BATCH = 1000  # metrics; MLflow takes no more in a request
-MODEL_PACKAGES = ("mlflow", "numpy", "pydantic", "safetensors", "torch")
 
 
 def send(entry: Entry, run_id: str, arrived: set[tuple[str, int]], model_id: str | None = None) -> None:
@@ -69,21 +65,9 @@ def send_results(entry: Entry) -> bool:
 
 
 def _log_model(run_id: str, weights_path: Path) -> None:
-    luma = TensorSpec(np.dtype(np.float32), (-1, 1, -1, -1))
     active = mlflow.active_run()
     with nullcontext() if active else mlflow.start_run(run_id=run_id, log_system_metrics=False):
-        mlflow.pyfunc.log_model(
-            name="model",
-            python_model=str(Path(__file__).with_name("mlflow_model.py")),
-            artifacts={"weights": str(weights_path)},
-            code_paths=[str(Path(__file__).parent)],
-            signature=ModelSignature(Schema([luma]), Schema([luma])),
-            input_example=np.linspace(0, 1, 256, dtype=np.float32).reshape(1, 1, 16, 16),
-            # Given, because MLflow would spend a minute on finding them out. A local version label
-            # ("+cpu") is left out: the package index does not know it.
-            pip_requirements=[f"{p}=={version(p).partition('+')[0]}" for p in MODEL_PACKAGES],
-            metadata=checkpoint.read_metadata(weights_path),
-        )
+        log_model(weights_path)
     # Last, since it is what makes the run known as the maker of these weights.
     MlflowClient().set_tag(run_id, "weights_sha256", files.sha256(weights_path))
 
