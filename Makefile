@@ -37,6 +37,7 @@ lint: $(INSTALLED)
 lock: $(INSTALLED)
 	echo $(TORCH) > $(VENV)/torch.txt
 	$(RUN) pip-compile --quiet --generate-hashes --unsafe-package torch --extra pipeline --extra dev \
+		--extra video --extra onnx --extra openvino \
 		--strip-extras --no-header --no-emit-index-url --no-emit-find-links --no-emit-options \
 		--constraint $(VENV)/torch.txt --output-file requirements.lock pyproject.toml
 

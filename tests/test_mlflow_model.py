@@ -11,7 +11,6 @@ import sys
 import time
 from importlib.resources import as_file
 from importlib.resources import files as package_files
-
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +78,10 @@ def server(tmp_path_factory):
         tracking.connect(root)
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root}/mlflow.db")
         weights = package_files("fsrcnn") / "weights" / f"x{SCALE}.safetensors"
-        with as_file(weights) as path, tracking.training_run("served", output=OUTPUT, params={}, tags={}) as run:
+        with (
+            as_file(weights) as path,
+            tracking.training_run("served", output=OUTPUT, params={}, tags={}) as run,
+        ):
             uri = run.model(path)
         with (root / "log").open("wb") as log:
             server = Server(uri, log)
