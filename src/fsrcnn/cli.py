@@ -9,6 +9,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,15 +128,15 @@ def _upscale(options: argparse.Namespace) -> int:
         frames, seconds = upscale_clip(*jobs[0], upscaler)
         print(f"{frames} frames in {seconds:.1f} s, {frames / seconds:.1f} frames a second", file=sys.stderr)
         return 0
-    _quiet_pillow()
     start = time.perf_counter()
     failed = 0
-    for source, target in tqdm(jobs, desc="upscale", unit="image", disable=None):
-        try:
-            _upscale_picture(source, target, upscaler, options.max_megapixels)
-        except InputError as error:
-            failed += 1
-            _report(error)
+    with _quiet_pillow():
+        for source, target in tqdm(jobs, desc="upscale", unit="image", disable=None):
+            try:
+                _upscale_picture(source, target, upscaler, options.max_megapixels)
+            except InputError as error:
+                failed += 1
+                _report(error)
     seconds = time.perf_counter() - start
     done = len(jobs) - failed
     rate = f"{done} of {len(jobs)} images in {seconds:.1f} s, {done / seconds:.1f} images a second"
@@ -143,12 +144,19 @@ def _upscale(options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _quiet_pillow() -> None:
+@contextmanager
+def _quiet_pillow() -> Iterator[None]:
     """Our limit on pixels replaces Pillow's, and odd metadata in files that it can read is no news."""
     from PIL import Image
 
+    before = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = None
-    warnings.filterwarnings("ignore", module="PIL")
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="PIL")
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 def _upscale_picture(source: Path, target: Path, upscaler: "Upscaler", max_megapixels: float) -> None:
