@@ -11,17 +11,17 @@ import sys
 import time
 from importlib.resources import as_file
 from importlib.resources import files as package_files
-from pathlib import Path
 
+import mlflow
 import numpy as np
 import pytest
 from PIL import Image
 
-from fsrcnn import tracking, upscale
+from fsrcnn import store, upscale
+from fsrcnn.logged_model import log_model
 from fsrcnn.samples import photographs
 
 SCALE = 2
-OUTPUT = Path("models/x2/scratch.safetensors")
 JSON = {"Content-Type": "application/json"}
 
 
@@ -75,14 +75,11 @@ def server(tmp_path_factory):
     root = tmp_path_factory.mktemp("served")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        tracking.connect(root)
+        store.connect(root)
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root}/mlflow.db")
         weights = package_files("fsrcnn") / "weights" / f"x{SCALE}.safetensors"
-        with (
-            as_file(weights) as path,
-            tracking.training_run("served", output=OUTPUT, params={}, tags={}) as run,
-        ):
-            uri = run.model(path)
+        with as_file(weights) as path, mlflow.start_run():
+            uri = log_model(path)
         with (root / "log").open("wb") as log:
             server = Server(uri, log)
             try:

@@ -1,16 +1,15 @@
 import subprocess
 import sys
-from pathlib import Path
 
 import mlflow
 import pytest
 import torch
 from mlflow import MlflowClient
 
-from fsrcnn import checkpoint, registry, tracking
+from fsrcnn import checkpoint, registry, store
+from fsrcnn.logged_model import log_model
 from fsrcnn.model import FSRCNN
 
-OUTPUT = Path("models/x2/scratch.safetensors")
 SET5, OTHER = "a" * 64, "b" * 64
 
 
@@ -22,7 +21,7 @@ def root(tmp_path_factory):
 @pytest.fixture
 def client(root, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    tracking.connect(root)
+    store.connect(root)
     client = MlflowClient()
     yield client
     for model in client.search_registered_models():
@@ -34,8 +33,8 @@ def trained(folder, seed):
     torch.manual_seed(seed)
     path = folder / f"{seed}.safetensors"
     checkpoint.save(FSRCNN(2, d=2, s=1, m=1), path, {})
-    with tracking.training_run(f"seed {seed}", output=OUTPUT, params={}, tags={}) as run:
-        run.model(path)
+    with mlflow.start_run():
+        log_model(path)
     return path
 
 
@@ -90,8 +89,8 @@ def test_evaluations_at_the_same_time(client, root, tmp_path):
     script = """
 import sys
 from pathlib import Path
-from fsrcnn import registry, tracking
-tracking.connect(Path(sys.argv[1]))
+from fsrcnn import registry, store
+store.connect(Path(sys.argv[1]))
 for argument in sys.argv[2:]:
     path, psnr = argument.split("=")
     registry.register(Path(path), float(psnr), "a" * 64)

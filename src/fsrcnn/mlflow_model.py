@@ -6,6 +6,7 @@ the model is loaded.
 
 import base64
 import io
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ class UpscaleModel(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         """Load the artifact "weights", a safetensors file."""
         self.upscaler = Upscaler(checkpoint.load(Path(context.artifacts["weights"])))
+        # A server predicts in several threads. Not every backend can, and each uses all cores anyway.
+        self.turn = threading.Lock()
 
     def predict(
         self, context: PythonModelContext, model_input: np.ndarray, params: dict[str, Any] | None = None
@@ -50,7 +53,8 @@ class UpscaleModel(PythonModel):
         height, width, channels = model_input.shape
         if not 0 < height * width <= MAX_PIXELS:
             raise _bad_request(f"image of {height}x{width} pixels; from 1 to {MAX_PIXELS} are served")
-        pixels = self.upscaler(model_input[..., 0] if channels == 1 else model_input)
+        with self.turn:
+            pixels = self.upscaler(model_input[..., 0] if channels == 1 else model_input)
         if encoding == "png":
             file = io.BytesIO()
             Image.fromarray(pixels).save(file, "png", compress_level=1)

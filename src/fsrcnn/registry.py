@@ -14,7 +14,7 @@ from mlflow import MlflowClient, MlflowException
 from mlflow.entities.model_registry import ModelVersion
 
 from fsrcnn import checkpoint, files
-from fsrcnn.store import EXPERIMENT
+from fsrcnn.store import EXPERIMENT, UNREACHABLE, one_line
 
 log = logging.getLogger(__name__)
 
@@ -29,52 +29,58 @@ def register(weights_path: Path, psnr: float, data_digest: str) -> ModelVersion 
     If the champion was never scored on that data, it stays, and a warning says so. Evaluations that use
     one SQLite store at the same time take turns; on a tracking server they do not.
 
-    Returns the version; None, with a warning, if the store has no model with these weights.
+    Returns the version; None, with a warning, if the store has no model with these weights, or does not
+    answer. Then evaluate again once it has, or does.
     """
     name = f"fsrcnn-x{checkpoint.read_metadata(weights_path)['scale']}"
     tag = f"psnr_{data_digest[:16]}"
-    client = MlflowClient()
-    with _turn():
-        version = _version(client, name, files.sha256(weights_path))
-        if version is None:
-            log.warning("no MLflow model has the weights %s; it is not registered", weights_path)
-            return None
-        client.set_model_version_tag(name, version.version, tag, f"{psnr:.4f}")
-        champion = _champion(client, name)
-        if champion is not None and champion.version == version.version:
-            return version
-        if champion is not None and tag not in champion.tags:
-            log.warning(
-                "%s: version %s is not compared with the champion, version %s, which was evaluated on "
-                "other data; evaluate that on the same data, or move the alias by hand",
-                name,
-                version.version,
-                champion.version,
-            )
-        elif champion is None or round(psnr, 4) > float(champion.tags[tag]):
-            client.set_registered_model_alias(name, CHAMPION, version.version)
-            log.info("%s: version %s is the champion, %.2f dB", name, version.version, psnr)
+    try:
+        with _turn():
+            version = _version(MlflowClient(), name, files.sha256(weights_path))
+            if version is None:
+                log.warning("no MLflow model has the weights %s; it is not registered", weights_path)
+            else:
+                _challenge(MlflowClient(), version, tag, psnr)
+    except UNREACHABLE as error:
+        log.warning("MLflow: %s is not registered: %s", weights_path, one_line(error))
+        return None
     return version
 
 
+def _challenge(client: MlflowClient, version: ModelVersion, tag: str, psnr: float) -> None:
+    """Record the PSNR of a version; make it champion if it is higher than the champion's."""
+    name = version.name
+    client.set_model_version_tag(name, version.version, tag, f"{psnr:.4f}")
+    champion = _champion(client, name)
+    if champion is not None and champion.version == version.version:
+        return
+    if champion is not None and tag not in champion.tags:
+        log.warning(
+            "%s: version %s is not compared with the champion, version %s, which was evaluated on "
+            "other data; evaluate that on the same data, or move the alias by hand",
+            name,
+            version.version,
+            champion.version,
+        )
+    elif champion is None or round(psnr, 4) > float(champion.tags[tag]):
+        client.set_registered_model_alias(name, CHAMPION, version.version)
+        log.info("%s: version %s is the champion, %.2f dB", name, version.version, psnr)
+
+
 def _version(client: MlflowClient, name: str, weights_sha256: str) -> ModelVersion | None:
-    """The version with these weights, made if need be."""
-    try:
-        client.get_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        client.create_registered_model(name)
+    """The version with these weights, made if need be; None if no model has them."""
     for version in client.search_model_versions(f"name = '{name}'"):
         if version.tags.get("weights_sha256") == weights_sha256:
             return version
     experiment = client.get_experiment_by_name(EXPERIMENT)
-    assert experiment is not None  # `tracking.connect` made it
+    assert experiment is not None  # `store.connect` made it
     models = client.search_logged_models(
         [experiment.experiment_id], filter_string=f"tags.weights_sha256 = '{weights_sha256}'", max_results=1
     )
     if not models:
         return None
+    if not client.search_registered_models(f"name = '{name}'"):
+        client.create_registered_model(name)
     return client.create_model_version(
         name,
         source=models[0].model_uri,
