@@ -57,6 +57,20 @@ def test_every_trained_model_is_one_run(project):
     assert runs["x4 transfer"].data.tags["source_run_id"] == runs["x3 scratch"].info.run_id
 
 
+def test_the_better_network_is_champion(project):
+    project.runs()  # chooses the store
+    client = mlflow.MlflowClient()
+    versions = client.search_model_versions("name = 'fsrcnn-x4'")
+    assert len(versions) == 2
+    scored = {
+        version.version: float(next(v for key, v in version.tags.items() if key.startswith("psnr_")))
+        for version in versions
+    }
+    reached = [m["psnr"] for m in list(project.metrics("evaluate")["sample"]["reference"].values())[1:]]
+    assert sorted(scored.values()) == pytest.approx(sorted(reached))
+    assert client.get_model_version_by_alias("fsrcnn-x4", "champion").version == max(scored, key=scored.get)
+
+
 def test_plots_and_picture(project):
     with Image.open(project.folder / "plots/comparison.png") as picture:
         assert picture.width > 1000
