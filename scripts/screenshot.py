@@ -88,12 +88,14 @@ def chromium(profile: Path) -> Iterator[Page]:
 
 
 def main(url: str, picture: Path) -> None:
-    """Write a PNG of the charts of all runs of the first experiment but the default one."""
+    """Write a PNG of the curves of the newest runs of our experiment, the first that was made."""
     with tempfile.TemporaryDirectory() as profile, chromium(Path(profile)) as page:
         page.open(f"{url}/#/experiments/1/runs?compareRunsMode=CHART")
         page.wait_for("validation")
         page.close_assistant()
-        time.sleep(5)  # the charts draw themselves bit by bit
+        search = page.driver.find_element(By.CSS_SELECTOR, "[placeholder='Search metric charts']")
+        search.send_keys("training/loss|training/psnr|validation")
+        time.sleep(15)  # the charts draw themselves bit by bit
         with atomic(picture) as temporary:
             temporary.write_bytes(page.driver.get_screenshot_as_png())
 

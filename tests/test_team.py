@@ -20,15 +20,18 @@ from fsrcnn.model import FSRCNN
 from tests.mlflow_server import Server
 from tests.project import Project
 
-SERVERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))  # where Debian puts them, not on the PATH
+# Where Debian puts the server's programs, which are not on the PATH there; elsewhere they are.
+TOOLS = os.pathsep.join(
+    [*map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"))[::-1]), os.environ["PATH"]]
+)
 
 
 @pytest.fixture
 def postgresql():
     """The URI of a private PostgreSQL cluster on the loopback address."""
     pytest.importorskip("psycopg2", reason="psycopg2 is not installed")
-    initdb = shutil.which("initdb") or next((str(folder / "initdb") for folder in SERVERS[::-1]), None)
-    if not initdb:
+    initdb, postgres, is_ready = (shutil.which(n, path=TOOLS) for n in ("initdb", "postgres", "pg_isready"))
+    if not (initdb and postgres and is_ready):
         pytest.skip("PostgreSQL's server is not installed")
     user = None
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
@@ -43,7 +46,7 @@ def postgresql():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [Path(initdb).with_name("postgres"), "-D", data, "-k", folder, "-p", str(port)]
+    command = [postgres, "-D", data, "-k", folder, "-p", str(port)]
     process = subprocess.Popen(
         [*command, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"],
         user=user,
@@ -51,11 +54,13 @@ def postgresql():
         stderr=subprocess.DEVNULL,
     )
     try:
-        ready = [Path(initdb).with_name("pg_isready"), "-h", "127.0.0.1", "-p", str(port)]
+        ready = [is_ready, "-h", "127.0.0.1", "-p", str(port)]
         for _ in range(300):
             if subprocess.run(ready, capture_output=True, check=False).returncode == 0:
                 break
             time.sleep(0.1)
+        else:
+            pytest.fail("PostgreSQL did not start")
         yield f"postgresql://mlflow@127.0.0.1:{port}/postgres"
     finally:
         process.terminate()
