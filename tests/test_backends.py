@@ -17,14 +17,16 @@ def loaded(network: FSRCNN, name: str, threads: int | None = None) -> backends.B
     return backends.load(network, name, threads)
 
 
-def assert_equal_to_the_network(backend: backends.Backend, network: FSRCNN, sizes: list) -> None:
+def assert_equal_to_the_network(
+    backend: backends.Backend, network: FSRCNN, sizes: list, tolerance: float = 1e-5
+) -> None:
     for size in sizes:
         y = torch.rand(size)
         expected = network(y).detach().numpy()
         out = backend(y.numpy())
         assert out.dtype == np.float32
         assert out.shape == expected.shape
-        assert np.abs(out - expected).max() < 1e-5 * np.abs(expected).max(), size
+        assert np.abs(out - expected).max() < tolerance * np.abs(expected).max(), size
 
 
 @pytest.mark.parametrize("name", NAMES[:-1])
@@ -46,7 +48,8 @@ def test_compiled_equals_the_plain_network_and_compiles_once(scale):
 
 def test_native_runs_deep_and_wide_networks():
     network = randomized(2, d=57, s=13, m=30)
-    assert_equal_to_the_network(loaded(network, "native"), network, SIZES)
+    # Rounding adds up over so many layers: the plain network itself is 1e-5 off float64.
+    assert_equal_to_the_network(loaded(network, "native"), network, SIZES, tolerance=1e-4)
 
 
 def test_native_result_does_not_depend_on_the_threads():

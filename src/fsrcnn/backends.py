@@ -48,9 +48,9 @@ class Backend:
 def load(network: FSRCNN, name: str = "auto", threads: int | None = None) -> Backend:
     """Make a backend for `network`; later changes of the network's weights do not reach it.
 
-    `auto` takes the first of native, openvino, eager and onnxruntime that is installed and loads:
-    the order of their measured speed (docs/inference.md). It never takes `compiled`, which is no
-    faster than native and takes half a minute to start; native takes a second, the first time only.
+    `auto` takes the first of native, openvino and eager that is installed and loads: the order of
+    their measured speed (docs/inference.md). It takes neither `compiled`, which needs half a minute
+    to start (native: a second, the first time only), nor `onnxruntime`, which is slower than eager.
 
     `network` is on the CPU. `threads` is by default torch's number; for eager and compiled it is
     set for the whole process. Raises `InputError` for an unknown name, or for a backend that is not
@@ -143,7 +143,7 @@ LOADERS: dict[str, Callable[[FSRCNN, int], Run]] = {
     "onnxruntime": _onnxruntime,
     "openvino": _openvino,
 }
-FASTEST_FIRST = ("native", "openvino", "onnxruntime", "eager")
+FASTEST_FIRST = ("native", "openvino", "eager")
 INSTALL = {
     "native": "it needs a C compiler: install gcc or clang",
     "compiled": "it needs a C++ compiler: install g++",
