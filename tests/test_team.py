@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -61,9 +62,9 @@ def postgresql():
             time.sleep(0.1)
         else:
             pytest.fail("PostgreSQL did not start")
-        yield f"postgresql://mlflow@127.0.0.1:{port}/postgres"
+        yield f"postgresql+psycopg2://mlflow@127.0.0.1:{port}/postgres"
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGINT)  # its fast shutdown, which waits for no client
         process.wait(60)
         shutil.rmtree(folder)
 
