@@ -20,6 +20,7 @@ def evaluate_networks() -> None:
     """Write `metrics/evaluate.json`, `metrics/images.csv` and the picture `plots/comparison.png`."""
     run = stage.read_run()
     where = device.choose(run.device)
+    tracking.connect(stage.repository_root())
     data = Path(f"data/x{run.scale}")
     files = {kind: Path(f"models/x{run.scale}/{kind}.safetensors") for kind in KINDS}
     networks = {kind: checkpoint.load(path).to(where) for kind, path in files.items()}
@@ -40,7 +41,6 @@ def evaluate_networks() -> None:
 
     champion_of, champion_by = first.stem.rsplit("_", 1)
     digest = data_digest(first, run.scale)
-    tracking.connect(stage.repository_root())
     for kind, path in files.items():
         values = {
             f"{dataset}/{protocol}/{name}": value
