@@ -60,7 +60,7 @@ def evaluation_files(folder: Path) -> list[Path]:
 
     Raises `InputError` when there is none.
     """
-    files = sorted(folder.glob("*_*.h5"), key=lambda path: (not path.stem.startswith("Set5_"), path.stem))
+    files = sorted(folder.glob("[!.]*_*.h5"), key=lambda path: (not path.stem.startswith("Set5_"), path.stem))
     if not files:
         raise InputError(f"{folder}: no evaluation files; run the download stage")
     return files
