@@ -112,9 +112,16 @@ def _inference(m: Measurement | None) -> str:
     note = "No latency at ×4 was measured."
     if m:
         b = m.benchmark
-        rows.append(("**ours**", _device(b["device_name"], b["threads"]), f"{b['latency_ms']['median']:.1f}"))
+        device = _device(b["device_name"], b["threads"])
+        rows.append(("**ours, plain PyTorch**", device, f"{b['latency_ms']['median']:.1f}"))
+        rows += [
+            (f"**ours, backend {name}**", device, f"{backend['latency_ms']['median']:.1f}")
+            for name, backend in b["backends"].items()
+        ]
         shape = "×".join(map(str, b["input_shape"]))
-        note = f"Ours: {shape}, {b['warmup']} warm-up and {b['iterations']} timed calls, the plain network."
+        note = (
+            f"Ours: {shape}, {b['warmup']} warm-up and {b['iterations']} timed calls, all in one run."
+        )
     return f"## Inference, ×4, batch of 8\n\n{_table(['model', 'device', 'median, ms'], rows)}\n\n{note}"
 
 
