@@ -33,7 +33,8 @@ def test_ours_beside_the_published():
     text = markdown([measurement(4, "91-image", 31.11), measurement(2, "91-image", 37.77)], ["curves.png"])
     assert "| FSRCNN-Torch | Tesla P100 | 30.44 | 210 |" in text
     assert "| **ours, from scratch** | some CPU, 2 threads | 31.11 | 1.2 |" in text
-    assert "| **ours** | some CPU, 2 threads | 33.4 |" in text
+    assert "| **ours, plain PyTorch** | some CPU, 2 threads | 33.4 |" in text
+    assert "| **ours, backend native** | some CPU, 2 threads | 4.1 |" in text
     assert "| reference repository | 37.12 | 30.50 |" in text
     assert "| **ours, transferred** | 37.77 / 0.9000 | 31.11 / 0.9000 |" in text
     assert "| ×2 | 91-image | some CPU, 2 threads | origin of 2 |" in text
