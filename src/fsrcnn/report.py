@@ -119,9 +119,7 @@ def _inference(m: Measurement | None) -> str:
             for name, backend in b["backends"].items()
         ]
         shape = "×".join(map(str, b["input_shape"]))
-        note = (
-            f"Ours: {shape}, {b['warmup']} warm-up and {b['iterations']} timed calls, all in one run."
-        )
+        note = f"Ours: {shape}, {b['warmup']} warm-up and {b['iterations']} timed calls, all in one run."
     return f"## Inference, ×4, batch of 8\n\n{_table(['model', 'device', 'median, ms'], rows)}\n\n{note}"
 
 
