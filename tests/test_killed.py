@@ -67,7 +67,7 @@ def test_a_killed_training_ends_with_the_same_weights_in_one_run(long_project):
     found = mlflow.search_runs(experiment_names=["fsrcnn"], output_format="list")
     (second,) = (run for run in found if run.info.run_id != first.info.run_id)
     assert second.info.status == "FINISHED"
-    # A point that a kill kept from being sent comes at the end, so in the order of steps, as charts draw them.
+    # In the order of steps, as charts draw them: a point that a kill kept from being sent comes last.
     curves = [
         sorted((m.step, m.value) for m in MlflowClient().get_metric_history(run.info.run_id, "training/loss"))
         for run in (first, second)
