@@ -78,7 +78,9 @@ class Project:
 
     def runs(self) -> dict[str, mlflow.entities.Run]:
         """MLflow runs by scale and kind; fails when two are of the same scale and kind."""
-        mlflow.set_tracking_uri(f"sqlite:///{self.folder}/mlflow.db")
+        uri = f"sqlite:///{self.folder}/mlflow.db"
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_registry_uri(uri)  # another test of this process may have set it
         found = mlflow.search_runs(experiment_names=["fsrcnn"], output_format="list")
         named = {f"x{run.data.tags['scale']} {run.data.tags['kind']}": run for run in found}
         assert len(named) == len(found)
