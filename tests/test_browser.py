@@ -42,7 +42,7 @@ def place(run) -> str:
 def is_shown(value: float, text: str) -> bool:
     """Whether a number as MLflow rounds it, to about four digits, is in the text."""
     numbers = map(float, re.findall(r"\d+\.\d+", text))
-    return any(abs(number - value) <= max(6e-4, 3e-4 * value) for number in numbers)
+    return any(abs(number - value) <= 6e-4 * max(1, value) for number in numbers)
 
 
 SCROLL = """

@@ -20,6 +20,7 @@ def test_upscaling_with_a_model_of_the_registry(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
     mlflow.set_registry_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    mlflow.set_experiment("net")  # another test of this process may have chosen one of its own store
     with mlflow.start_run():
         mlflow.pyfunc.log_model(
             name="model",
