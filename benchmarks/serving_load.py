@@ -29,6 +29,7 @@ from PIL import Image
 from fsrcnn.device import processor_name
 from fsrcnn.logged_model import log_model
 from fsrcnn.samples import photographs
+from fsrcnn.settings import SCALES
 
 HOST = "127.0.0.1"
 WARMUP = 5  # seconds that do not count
@@ -88,7 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--scale", type=int, choices=(2, 3, 4), default=4)
+    parser.add_argument("--scale", type=int, choices=SCALES, default=4)
     parser.add_argument("--size", type=int, default=256, help="side of the square input in pixels")
     arguments = parser.parse_args()
     ((_, photograph),) = photographs(("chelsea.png",))

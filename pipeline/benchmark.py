@@ -17,9 +17,10 @@ def benchmark() -> None:
     run = stage.read_run()
     settings = stage.read_section("benchmark", BenchmarkSettings)
     where = device.choose(run.device)
-    tracking.connect(stage.repository_root())
     path = Path(f"models/x{run.scale}/scratch.safetensors")
-    result = measure(checkpoint.load(path), settings, where)
+    network = checkpoint.load(path)
+    tracking.connect(stage.repository_root())
+    result = measure(network, settings, where)
     write_json(Path("metrics/benchmark.json"), result)
     values = {f"latency_ms/{name}": value for name, value in result["latency_ms"].items()}
     for name, backend in result["backends"].items():

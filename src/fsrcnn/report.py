@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 
 from fsrcnn.files import atomic
+from fsrcnn.settings import SCALES
 
 TRAIN_DATA = "91-image"
-SCALES = (2, 3, 4)
 # Set5, x4: model, device, PSNR in dB, seconds an epoch.
 PUBLISHED_TRAINING = [
     ("FSRCNN, paper", "", "30.55", ""),
