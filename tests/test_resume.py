@@ -1,16 +1,17 @@
+import itertools
 import signal
-import threading
-import time
 from pathlib import Path
 
 import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel
 
 from fsrcnn.errors import InputError
 from fsrcnn.interrupts import Interrupts
 from fsrcnn.model import FSRCNN
 from fsrcnn.resume import TrainingState
 from fsrcnn.training import fit
+from fsrcnn.workers import Workers
 from tests.test_training import CPU, CROPS, settings
 
 RUN = CROPS | {"optimizer": "soap", "average": 0.9, "epochs": 3, "steps_per_epoch": 10}
@@ -27,22 +28,40 @@ def without_seconds(curve):
     return [row._replace(seconds=0) for row in curve]
 
 
+def interrupt_at(monkeypatch, owner, method, step):
+    """Make the call of `step`, counted from 1, begin with a Ctrl-C."""
+    original = getattr(owner, method)
+    calls = itertools.count(1)
+
+    def call(*args, **kwargs):
+        if next(calls) == step:
+            signal.raise_signal(signal.SIGINT)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(owner, method, call)
+
+
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"optimizer": "adam", "sampling": "patches", "steps_per_epoch": 40}, {"precision": "bfloat16"}],
+    [{}, {"optimizer": "adam", "sampling": "patches", "steps_per_epoch": 10}, {"precision": "bfloat16"}],
 )
-@pytest.mark.parametrize("after", [0.0, 0.05, 0.2])
-def test_an_interrupted_training_ends_with_the_same_weights(data, tmp_path, changes, after):
+@pytest.mark.parametrize(
+    ("where", "stopped_after"),
+    [
+        ((Workers, "average_gradients", 11), 10),  # between two epochs
+        ((Workers, "average_gradients", 14), 13),  # the step is not begun
+        ((AveragedModel, "update_parameters", 2), 10),  # held until the step is done
+    ],
+)
+def test_an_interrupted_training_ends_with_the_same_weights(
+    data, tmp_path, monkeypatch, changes, where, stopped_after
+):
     whole, curve = train(data, **changes)
     state = TrainingState(tmp_path / "state", {"seed": 1})
-
-    def interrupt(row):
-        if row.epoch == 1:
-            threading.Timer(after, signal.raise_signal, [signal.SIGINT]).start()
-
-    with pytest.raises(KeyboardInterrupt, match=r"interrupted after step \d+ of \d+; run it again"):
-        train(data, state, interrupt, **changes)
-        time.sleep(5)  # training may have ended first
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, *where)
+        with pytest.raises(KeyboardInterrupt, match=rf"after step {stopped_after} of \d+; run it again"):
+            train(data, state, **changes)
     resumed, resumed_curve = train(data, state, **changes)
     assert without_seconds(resumed_curve) == without_seconds(curve)
     for name, value in whole.state_dict().items():

@@ -1,4 +1,4 @@
-"""The command `fsrcnn`: upscale a picture, a folder of pictures or a video clip.
+"""The command `fsrcnn`: upscale a picture, a folder of pictures or a video clip; serve a model.
 
 Everything that imports torch is imported on use, so that `--help` and wrong arguments answer at once.
 """
@@ -39,6 +39,7 @@ examples:
   fsrcnn upscale clip.mp4                         writes clip_x4.mp4, with its sound
   fsrcnn upscale photo.jpg --weights models/x4/scratch.safetensors
   fsrcnn upscale photo.jpg --model models:/fsrcnn-x4@champion
+  fsrcnn serve models:/fsrcnn-x4@champion         answers HTTP requests on this machine alone
 """
 UPSCALE = f"""\
 Upscale IN and write OUT.
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status; a person's mistake is one line on stderr."""
     options = _parser().parse_args(arguments)
     try:
-        return _upscale(options)
+        return int(options.run(options))
     except InputError as error:
         _report(error)
         return 1
@@ -108,7 +109,29 @@ def _parser() -> argparse.ArgumentParser:
         default=MAX_MEGAPIXELS,
         help="refuse larger pictures; default: %(default)s (at x4, 3 GB of memory)",
     )
+    command.set_defaults(run=_upscale)
+
+    server = commands.add_parser(
+        "serve",
+        help="upscale over HTTP; see fsrcnn serve --help",
+        description="Serve a model over HTTP by MLflow's protocol, until interrupted. Needs MLflow.",
+    )
+    server.add_argument(
+        "model", metavar="URI", help="a model in the MLflow store that MLFLOW_TRACKING_URI names"
+    )
+    server.add_argument("--host", default="127.0.0.1", help="default: %(default)s, this machine alone")
+    server.add_argument("--port", type=int, default=5001, help="default: %(default)s")
+    server.set_defaults(run=_serve)
     return parser
+
+
+def _serve(options: argparse.Namespace) -> int:
+    try:
+        from fsrcnn.serving import serve
+    except ImportError:
+        raise InputError("MLflow is not installed; run pip install mlflow") from None
+    serve(options.model, options.host, options.port)
+    return 0
 
 
 def _upscale(options: argparse.Namespace) -> int:
