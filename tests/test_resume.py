@@ -43,7 +43,7 @@ def interrupt_at(monkeypatch, owner, method, step):
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"optimizer": "adam", "sampling": "patches", "steps_per_epoch": 10}, {"precision": "bfloat16"}],
+    [{}, {"optimizer": "adam", "sampling": "patches"}, {"precision": "bfloat16"}],
 )
 @pytest.mark.parametrize(
     ("where", "stopped_after"),

@@ -25,10 +25,14 @@ def load_registered(uri: str) -> FSRCNN:
         try:
             mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)
         except Exception as error:  # MLflow's own, those of the HTTP client, of the database, ...
-            reason = " ".join(str(error).split())
-            raise InputError(f"{uri}: not to be had from {mlflow.get_tracking_uri()} ({reason})") from None
+            raise not_to_be_had(uri, mlflow.get_tracking_uri(), error) from None
         # The model also carries a copy of this package, released weights included.
         weights = sorted(Path(folder).rglob("artifacts/*.safetensors"))
         if len(weights) != 1:
             raise InputError(f"{uri}: {len(weights)} safetensors files among its artifacts; expected one")
         return checkpoint.load(weights[0])
+
+
+def not_to_be_had(uri: str, store: str, error: Exception) -> InputError:
+    """What to raise where a model can't be had from a store, with the error in one line."""
+    return InputError(f"{uri}: not to be had from {store} ({' '.join(str(error).split())})")

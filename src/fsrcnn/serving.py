@@ -13,8 +13,8 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 from mlflow.pyfunc import scoring_server
 
-from fsrcnn.errors import InputError
 from fsrcnn.mlflow_model import MAX_PIXELS
+from fsrcnn.registered import not_to_be_had
 
 MAX_BYTES = 32 * MAX_PIXELS  # of a request; three values of a pixel as JSON take at most 21
 MAX_CONNECTIONS = 64  # more are answered 503, so that waiting requests hold a bounded memory
@@ -33,8 +33,7 @@ def serve(uri: str, host: str, port: int) -> None:
     try:
         model = mlflow.pyfunc.load_model(uri)
     except Exception as error:  # MLflow's own, those of the HTTP client, of the database, ...
-        reason = " ".join(str(error).split())
-        raise InputError(f"{uri}: not to be had from {mlflow.get_tracking_uri()} ({reason})") from None
+        raise not_to_be_had(uri, mlflow.get_tracking_uri(), error) from None
     app: FastAPI = scoring_server.init(model)
     app.add_exception_handler(RecursionError, _nested_too_deep)
     app.add_middleware(Bounds)
