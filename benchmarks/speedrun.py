@@ -41,10 +41,8 @@ def main() -> None:
     section = yaml.safe_load(Path("params.yaml").read_text())["train"]
     settings = TrainSettings.parse("train", {**section, **SHORT})
     training = patches.load(arguments.data / "train.h5", SCALE, settings.held_out_share)
-    set5 = [
-        (torch.from_numpy(pair.lr)[None, None] / 255, torch.from_numpy(pair.hr)[None, None] / 255)
-        for pair in hdf5.read_pairs(arguments.data / "evaluation" / "Set5_reference.h5", SCALE)
-    ]
+    pairs = hdf5.read_pairs(arguments.data / "evaluation" / "Set5_reference.h5", SCALE)
+    set5 = patches.as_tensors([(pair.lr[None], pair.hr[None]) for pair in pairs])
     watched = TrainingData(training.pool, set5)
     print(f"{processor_name()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     curves = []

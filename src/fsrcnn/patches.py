@@ -132,7 +132,7 @@ def load(path: Path, scale: int, held_out_share: float) -> TrainingData:
         lr, hr = (np.concatenate(part) for part in zip(*blocks, strict=True))
         keep = len(lr) - round(len(lr) * held_out_share)
         held_out = [(lr[keep:], hr[keep:])] if keep < len(lr) else []
-        return TrainingData(PatchPool(scale, [(lr[:keep], hr[:keep])]), _tensors(held_out))
+        return TrainingData(PatchPool(scale, [(lr[:keep], hr[:keep])]), as_tensors(held_out))
     pairs = list(hdf5.read_pairs(path, scale))
     names = sorted({pair.image for pair in pairs})
     count = max(1, round(len(names) * held_out_share)) if held_out_share else 0
@@ -143,8 +143,9 @@ def load(path: Path, scale: int, held_out_share: float) -> TrainingData:
         )
     pool = PatchPool.of_pairs(scale, [pair for pair in pairs if pair.image not in chosen])
     whole = {pair.image: pair for pair in reversed(pairs) if pair.image in chosen}
-    return TrainingData(pool, _tensors([(p.lr[None], p.hr[None]) for p in whole.values()]))
+    return TrainingData(pool, as_tensors([(p.lr[None], p.hr[None]) for p in whole.values()]))
 
 
-def _tensors(blocks: list[tuple[np.ndarray, np.ndarray]]) -> list[tuple[Tensor, Tensor]]:
+def as_tensors(blocks: list[tuple[np.ndarray, np.ndarray]]) -> list[tuple[Tensor, Tensor]]:
+    """Blocks of images (n, h, w) in 0..255, LR and HR, as (n, 1, h, w) in 0..1."""
     return [(torch.from_numpy(lr)[:, None] / 255, torch.from_numpy(hr)[:, None] / 255) for lr, hr in blocks]

@@ -114,6 +114,7 @@ def fit(
         try:
             while not training.is_done:
                 row = None
+                is_due = time.perf_counter() - saved_at > SAVE_EVERY
                 if training.is_epoch_over:
                     training.check_loss()
                     with interrupts.held:
@@ -121,10 +122,9 @@ def fit(
                 else:
                     training.advance(interrupts)
                     progress.update()
-                    if training.step % CHECK_EVERY == 0:
+                    if is_due or training.step % CHECK_EVERY == 0:
                         training.check_loss()
-                if keeps and (row or time.perf_counter() - saved_at > SAVE_EVERY):
-                    training.check_loss()
+                if keeps and (row or is_due):
                     keeps.save(training.snapshot())
                     saved_at = time.perf_counter()
                 if row:
