@@ -47,8 +47,8 @@ def to_onnx(network: FSRCNN, metadata: dict[str, str] | None = None) -> onnx.Mod
         value = convolution(f"convolution{i}", value, weight, bias, conv.kernel_size[0] // 2)
         slope = constant(f"prelu{i}.slope", prelu.weight[:, None, None])
         value = node("PRelu", f"prelu{i}", [value, slope])
-    _, _, before = subpixel_index(network.scale)
-    value = convolution("subpixel", value, *network.subpixel_weights(), before)
+    index, before = subpixel_index(network.scale)
+    value = convolution("subpixel", value, *network.subpixel_weights(index), before)
     node("DepthToSpace", OUTPUT, [value], blocksize=network.scale, mode="CRD")
 
     def image(name: str, *shape: int | str) -> onnx.ValueInfoProto:

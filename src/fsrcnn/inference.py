@@ -24,8 +24,9 @@ class InferenceNetwork(nn.Module):
         super().__init__()
         self.scale = network.scale
         self.features = deepcopy(nn.Sequential(*chain.from_iterable(convolutions(network))))
-        weight, bias = network.subpixel_weights()
-        _, kernel, before = subpixel_index(network.scale)
+        index, before = subpixel_index(network.scale)
+        weight, bias = network.subpixel_weights(index)
+        kernel = weight.shape[-1]
         after = kernel - 1 - before
         # As in `FSRCNN.subpixel`: equal padding, of which the first rows and columns are dropped.
         self.subpixel = nn.Conv2d(network.d, network.scale**2, kernel, padding=after)

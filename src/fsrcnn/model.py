@@ -17,6 +17,9 @@ from fsrcnn.settings import Settings
 
 KERNEL = 9  # of the deconvolution
 PADDING = 4
+# Side of the block of LR pixels whose outputs one place of the sub-pixel convolution gives in training:
+# the four outputs of one pixel at x2 would leave most of a vector register empty.
+BLOCK = {2: 2, 3: 1, 4: 1}
 
 
 class ModelSettings(Settings):
@@ -45,7 +48,8 @@ class FSRCNN(nn.Module):
         self.deconvolution = nn.ConvTranspose2d(
             d, 1, KERNEL, stride=scale, padding=PADDING, output_padding=scale - 1
         )
-        index, self._kernel, self._before = subpixel_index(scale)
+        self._block = BLOCK[scale]
+        index, self._before = subpixel_index(scale, self._block)
         self._index: Tensor
         self.register_buffer("_index", index, persistent=False)
         self.reset_parameters()
@@ -77,48 +81,55 @@ class FSRCNN(nn.Module):
 
     def subpixel(self, y: Tensor) -> Tensor:
         """(N, 1, h, w) -> (N, scale^2, h, w), equal to `pixel_unshuffle(forward(y), scale)`."""
-        weight, bias = self.subpixel_weights()
-        # A kernel that reaches further after than before gets the same padding on both sides, and
-        # the first row and column, which lie outside the image, are dropped.
-        after = self._kernel - 1 - self._before
-        out = F.conv2d(self.features(y), weight, bias, padding=after)
+        height, width = y.shape[-2:]
+        block, scale = self._block, self.scale
+        features = self.features(y)
+        if height % block or width % block:
+            features = F.pad(features, (0, -width % block, 0, -height % block))
+        weight, bias = self.subpixel_weights(self._index)
+        # A kernel that reaches further after the block than before it gets the same padding on both
+        # sides, and the first row and column, which lie outside the image, are dropped.
+        after = weight.shape[-1] - block - self._before
         drop = after - self._before
-        return out[..., drop:, drop:]
+        out = F.conv2d(features, weight, bias, stride=block, padding=after)[..., drop:, drop:]
+        return F.pixel_unshuffle(F.pixel_shuffle(out, block * scale), scale)[..., :height, :width]
 
-    def subpixel_weights(self) -> tuple[Tensor, Tensor]:
-        """The deconvolution as a convolution: weight (scale^2, d, k, k) and bias (scale^2,)."""
+    def subpixel_weights(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """The deconvolution as a convolution: weight (outputs, d, k, k) and bias (outputs,).
+
+        `index` (outputs, k, k) is that of `subpixel_index`.
+        """
         flat = F.pad(self.deconvolution.weight.reshape(self.d, KERNEL * KERNEL), (0, 1))
-        k = self._kernel
-        weight = flat[:, self._index].view(self.d, self.scale**2, k, k).transpose(0, 1)
         bias = self.deconvolution.bias
         assert bias is not None  # for the type checker: ConvTranspose2d could be made without one
-        return weight, bias.expand(self.scale**2)
+        return flat[:, index].transpose(0, 1), bias.expand(len(index))
 
 
-def subpixel_index(scale: int) -> tuple[Tensor, int, int]:
+def subpixel_index(scale: int, block: int = 1) -> tuple[Tensor, int]:
     """Where each tap of the sub-pixel convolution lies in the 9x9 deconvolution kernel.
 
-    Output row `scale*i + r` of the deconvolution sums input rows `i + t` with kernel row
-    `u = r + PADDING - scale*t`, for every t that keeps u in 0..8.
+    Output row `r` of a block of LR pixels, 0 <= r < block * scale, sums the input rows at `t` from
+    the block's first with kernel row `u = r + PADDING - scale*t`, for every t that keeps u in 0..8.
 
-    Returns the flat index (scale^2 * k * k,), in which 81 stands for "no tap"; k; and how many of
-    the k taps lie before the centre.
+    Returns the flat index ((block * scale)^2, k, k), in which 81 stands for "no tap", and how many
+    of the k taps lie before the block.
     """
+    side = block * scale
     taps = [
         t
         for t in range(-KERNEL, KERNEL + 1)
-        if any(0 <= r + PADDING - scale * t < KERNEL for r in range(scale))
+        if any(0 <= r + PADDING - scale * t < KERNEL for r in range(side))
     ]
-    k, before = len(taps), -taps[0]
-    index = torch.full((scale, scale, k, k), KERNEL * KERNEL)
-    for r in range(scale):
-        for c in range(scale):
+    k = len(taps)
+    index = torch.full((side, side, k, k), KERNEL * KERNEL)
+    for r in range(side):
+        for c in range(side):
             for i, ti in enumerate(taps):
                 for j, tj in enumerate(taps):
                     u, v = r + PADDING - scale * ti, c + PADDING - scale * tj
                     if 0 <= u < KERNEL and 0 <= v < KERNEL:
                         index[r, c, i, j] = u * KERNEL + v
-    return index.flatten(), k, before
+    return index.flatten(0, 1), -taps[0]
 
 
 def weight_count(network: FSRCNN) -> int:

@@ -24,7 +24,7 @@ class SOAP(torch.optim.Optimizer):
         params: Iterable[dict[str, Any]],
         lr: float,
         betas: tuple[float, float] = (0.95, 0.95),
-        eps: float = 1e-8,
+        eps: float = 1e-12,
         frequency: int = 10,
     ) -> None:
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "frequency": frequency})
