@@ -8,10 +8,11 @@ from pathlib import Path
 
 import stage
 
-from fsrcnn import checkpoint, device, hdf5, registry, tracking
+from fsrcnn import checkpoint, device, hdf5, tracking
 from fsrcnn.comparison import draw_comparison
 from fsrcnn.evaluation import Score, data_digest, evaluate, evaluation_files, summarize
 from fsrcnn.files import atomic, write_json
+from fsrcnn.outbox import Candidate
 
 KINDS = ("scratch", "transfer")
 
@@ -48,8 +49,9 @@ def evaluate_networks() -> None:
             for protocol, methods in protocols.items()
             for name, value in methods[kind].items()
         }
-        tracking.add_to_run(path, values, [picture] if kind == "scratch" else [])
-        registry.register(path, summary[champion_of][champion_by][kind]["psnr"], digest)
+        psnr = summary[champion_of][champion_by][kind]["psnr"]
+        candidate = Candidate(scale=run.scale, psnr=psnr, data_digest=digest)
+        tracking.add_to_run(path, values, [picture] if kind == "scratch" else [], candidate)
 
 
 if __name__ == "__main__":

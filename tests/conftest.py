@@ -1,8 +1,10 @@
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from model_server import Server, served
 
 from fsrcnn.hdf5 import Pair
 from fsrcnn.images import make_pair
@@ -32,6 +34,13 @@ def project(tmp_path_factory) -> Project:
     project.output = project.dvc("repro")
     project.commit("first run")
     return project
+
+
+@pytest.fixture(scope="session")
+def fsrcnn_server(tmp_path_factory) -> Iterator[Server]:
+    """`fsrcnn serve` with the released x2 network."""
+    with served(tmp_path_factory.mktemp("served"), 2, "fsrcnn", "serve", "MODEL") as server:
+        yield server
 
 
 @pytest.fixture

@@ -1,13 +1,14 @@
 """HDF5 files that no reader may trust, made by the hundred; and a program that reads a folder of them.
 
-python tests/hdf5_damage.py FILE ... reads the files with bounded memory and time, and prints one line for
-each: its name, a tab, and "read" or the error. What is neither ends the program.
+python tests/hdf5_damage.py FILE ... reads the files, and writes attributes to them, with bounded memory and
+time. It prints one line for each: its name, a tab, and "read" or the error. What is neither ends the program.
 """
 
 import resource
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import h5py
@@ -33,14 +34,25 @@ def good(path: Path, layout: str, **storage: object) -> None:
             else:
                 for i, image in enumerate(data):
                     file.create_dataset(f"{name}/{i}", data=image, **storage)
-                    file[name][str(i)].attrs.update(image=f"photo {i}", variant="0.9 180")
-        file.attrs.update(source="91-image", scale=SCALE, layout=layout, made="for a test")
+                    file[name][str(i)].attrs.update(
+                        image=np.bytes_(f"photo {i}", "utf-8"), variant=np.bytes_(b"0.9 180")
+                    )
+        file.attrs.update(scale=SCALE, layout=np.bytes_(layout, "utf-8"))
+        file.attrs.update(source=np.bytes_(b"91-image"), made=np.bytes_(b"for a test"))
 
 
 def truncated(data: bytes, count: int) -> Iterator[bytes]:
     """Cut off at `count` places from the first byte to the last but one."""
     for end in np.linspace(0, len(data) - 1, count, dtype=int):
         yield data[:end]
+
+
+def lost(data: bytes, count: int) -> Iterator[bytes]:
+    """A block of zeros, as a disk's lost one reads, of 16 to 1024 bytes at `count` places."""
+    random = np.random.default_rng(2)
+    for start in np.linspace(0, len(data) - 1, count, dtype=int):
+        end = min(start + (16 << int(random.integers(7))), len(data))
+        yield data[:start] + bytes(end - start) + data[end:]
 
 
 def flipped(data: bytes, count: int) -> Iterator[bytes]:
@@ -162,21 +174,35 @@ def crafted(folder: Path, outside: Path) -> None:
         for i in range(1, 3000):
             for one in y:
                 file[f"{one}/{i}"] = file[f"{one}/0"]
-    for name in ("source", "made", "layout", "scale"):
-        for i, value in enumerate(
-            (None, np.float64(2.5), [1, 2, 3], np.bytes_(b"fixed"), "two\nlines", np.zeros(4000))
-        ):
-            good(folder / f"attribute-{name}-{i}.h5", "images")
-            with h5py.File(folder / f"attribute-{name}-{i}.h5", "r+") as file:
-                if value is None:
-                    del file.attrs[name]
-                else:
-                    file.attrs[name] = value
-    for i, value in enumerate((7, [1, 2, 3], np.bytes_(b"fixed"), "two\nlines")):
-        for name in ("image", "variant"):
-            good(folder / f"attribute-{name}-{i}.h5", "images")
-            with h5py.File(folder / f"attribute-{name}-{i}.h5", "r+") as file:
-                file["lr/0"].attrs[name] = value
+    whole_file, image = ("source", "made", "layout", "scale"), ("image", "variant")
+    values = {
+        "none": None,
+        "number": np.float64(2.5),
+        "numbers": [1, 2, 3],
+        "many": np.zeros(4000),
+        "variable": "of variable length",
+        "variables": ["of variable", "length"],
+        "lines": np.bytes_(b"two\nlines"),
+        "bytes": np.bytes_(b"\xff\xfe"),
+        "texts": np.array([b"one", b"two"]),
+        "empty": h5py.Empty("S3"),
+    }
+    for name in whole_file + image:
+        for what, value in values.items():
+            if value is None and name in image:
+                continue  # which may be missing
+            path = folder / f"attribute-{name}-{what}.h5"
+            good(path, "images")
+            with h5py.File(path, "r+") as file:
+                attributes = file["lr/0"].attrs if name in image else file.attrs
+                del attributes[name]
+                if value is not None:
+                    attributes[name] = value
+            if what.startswith("variable"):  # and with the heap of such texts lost, which hangs a reader
+                data = path.read_bytes()
+                start = data.index(b"GCOL") + 16  # after the header of the heap
+                lost = folder / f"attribute-{name}-{what}-lost.h5"
+                lost.write_bytes(data[:start] + bytes(512) + data[start + 512 :])
 
 
 def read(path: Path) -> None:
@@ -197,9 +223,12 @@ def main(paths: list[Path]) -> None:
         print(path.name, end="\t", flush=True)
         try:
             read(path)
-            print("read", flush=True)
+            outcome = "read"
         except InputError as error:
-            print(error, flush=True)
+            outcome = str(error)
+        with suppress(InputError):  # what is downloaded is written to before it is read as a whole
+            hdf5.annotate(path, SCALE, source="91-image", made="for a test")
+        print(outcome, flush=True)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from fsrcnn.colour import bicubic, grey_of_luma, luma_of_grey, merge, split
-from fsrcnn.images import luma
+from fsrcnn.luma import luma
 
 
 def noise(*shape):

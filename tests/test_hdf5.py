@@ -270,6 +270,33 @@ def test_missing_attribute(path, missing):
     one_line(caught.value, path)
 
 
+def test_texts_come_back_as_they_were_written(path):
+    """In letters of any alphabet; also none."""
+    (pair,) = pairs(4, 1)
+    hdf5.write_pairs(path, [pair._replace(image="Größe 寸法", variant="")], 4, **ABOUT)
+    (read,) = hdf5.read_pairs(path, 4)
+    assert (read.image, read.variant) == ("Größe 寸法", "")
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "\udcff", "a\0b"])
+def test_a_name_that_could_not_be_read_is_not_written(path, name):
+    with pytest.raises(InputError, match="is not one line of text") as caught:
+        hdf5.write_pairs(path, [pair._replace(image=name) for pair in pairs(4)], 4, **ABOUT)
+    one_line(caught.value, path)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_texts_of_variable_length_are_refused(path):
+    """As in the files that this project wrote at first."""
+    hdf5.write_pairs(path, pairs(4), 4, **ABOUT)
+    with h5py.File(path, "r+") as file:
+        file["lr/0"].attrs["image"] = file.attrs["source"] = "91-image"
+    for read in (hdf5.attributes, lambda path: list(hdf5.read_pairs(path, 4))):
+        with pytest.raises(InputError, match="fixed length; make it anew with the download stage") as caught:
+            read(path)
+        one_line(caught.value, path)
+
+
 @pytest.mark.parametrize("existing", [False, True])
 @pytest.mark.parametrize("layout", ["images", "patches"])
 def test_failed_write_leaves_nothing(path, layout, existing):

@@ -35,7 +35,7 @@ def test_crafted_files_are_refused(tmp_path):
     folder.mkdir()
     hdf5_damage.crafted(folder, outside)
     paths = sorted(folder.iterdir())
-    assert len(paths) > 170
+    assert len(paths) > 210
     for name, outcome in outcomes(paths).items():
         assert outcome.startswith(f"{folder / name}: "), outcome
 
@@ -48,21 +48,11 @@ def test_damaged_files_are_refused_or_read(tmp_path, layout, storage):
     data = whole.read_bytes()
     folder = tmp_path / "files"
     folder.mkdir()
-    for damage in (hdf5_damage.truncated, hdf5_damage.flipped):
-        for i, content in enumerate(damage(data, 100)):
+    for damage in (hdf5_damage.truncated, hdf5_damage.lost, hdf5_damage.flipped):
+        for i, content in enumerate(damage(data, 200)):
             (folder / f"{damage.__name__}-{i}.h5").write_bytes(content)
     found = outcomes(sorted(folder.iterdir()))
     for name, outcome in found.items():
         refused = outcome.startswith(f"{folder / name}: ")
-        assert refused or (outcome == "read" and name.startswith("flipped")), outcome
-    assert sum(outcome != "read" for outcome in found.values()) > 120
-
-
-@pytest.mark.xfail(strict=True, reason="HDF5 2.0.0 reads a text attribute for ever where its heap was zeroed")
-def test_lost_block_of_attribute_texts(tmp_path):
-    path = tmp_path / "lost.h5"
-    hdf5_damage.good(path, "images")
-    data = path.read_bytes()
-    start = data.index(b"GCOL") + 16  # after the header of the heap
-    path.write_bytes(data[:start] + bytes(512) + data[start + 512 :])
-    outcomes([path])
+        assert refused or (outcome == "read" and not name.startswith("truncated")), outcome
+    assert sum(outcome != "read" for outcome in found.values()) > 240

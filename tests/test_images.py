@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from fsrcnn.errors import InputError
-from fsrcnn.images import augment, luma, make_pair, read_folder, resize_luma, upscale_bicubic
+from fsrcnn.images import augment, make_pair, read_folder, resize_luma, upscale_bicubic
+from fsrcnn.luma import luma
 
 ANGLES = (0, 90, 180, 270)
 
@@ -30,29 +31,6 @@ def bicubic(length, target):
     far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
     kernel = np.where(x < 1, near, np.where(x < 2, far, 0))
     return kernel / kernel.sum(1, keepdims=True)
-
-
-@pytest.mark.parametrize(
-    ("rgb", "expected"),
-    [
-        ((0, 0, 0), 16.0),
-        ((255, 255, 255), 234.00408),  # 16 + 255 * 218.859 / 256
-        ((255, 0, 0), 80.48512),
-        ((0, 255, 0), 144.55287),
-        ((0, 0, 255), 40.96609),
-        ((1, 2, 3), 17.55484),  # not rounded
-    ],
-)
-def test_luma_of_a_colour(rgb, expected):
-    y = luma(np.full((2, 3, 3), rgb, dtype=np.uint8))
-    assert y.dtype == np.float32
-    assert y.shape == (2, 3)
-    np.testing.assert_allclose(y, expected, atol=2e-5)
-
-
-def test_luma_keeps_every_pixel_in_its_place():
-    image = picture(7, 5)
-    np.testing.assert_allclose(luma(np.asarray(image)), y_of(image), atol=3e-5)
 
 
 def test_read_folder_takes_pictures_in_file_name_order(tmp_path):

@@ -1,20 +1,30 @@
 """Tracking when the server dies, or the training does: nothing is lost and nothing comes twice."""
 
+import json
 import logging
 import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
+import evaluate
 import mlflow
 import pytest
 import torch
+import yaml
 from mlflow import MlflowClient
 
-from fsrcnn import checkpoint, files, store, tracking
+from fsrcnn import checkpoint, files, hdf5, registry, store, tracking
+from fsrcnn.comparison import draw_comparison
 from fsrcnn.errors import InputError
+from fsrcnn.hdf5 import Pair
+from fsrcnn.images import make_pair
 from fsrcnn.model import FSRCNN
+from fsrcnn.outbox import Candidate
+from fsrcnn.samples import HELD_OUT, photographs
 from tests.mlflow_server import Server
+from tests.project import ROOT
 
 OUTPUT = Path("models/x2/scratch.safetensors")
 EPOCHS = [1, 2, 3, 4]
@@ -39,9 +49,9 @@ def local_store(tmp_path, monkeypatch):
     return tmp_path
 
 
-def save_weights() -> None:
-    torch.manual_seed(1)
-    checkpoint.save(FSRCNN(2, d=4, s=2, m=1), OUTPUT, {})
+def save_weights(path: Path = OUTPUT, seed: int = 1) -> None:
+    torch.manual_seed(seed)
+    checkpoint.save(FSRCNN(2, d=4, s=2, m=1), path, {})
 
 
 def left(root: Path) -> list[Path]:
@@ -84,6 +94,44 @@ def test_server_dies_half_way(server, tmp_path, caplog):
     assert run.data.tags["weights_sha256"] == files.sha256(OUTPUT)
     assert mlflow.pyfunc.load_model(f"models:/{run.outputs.model_outputs[-1].model_id}")
     assert left(tmp_path) == []
+
+
+def test_server_dies_before_an_evaluation_is_logged(server, tmp_path, monkeypatch):
+    params = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"scale": 2, "device": "cpu"}
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    ((name, photograph),) = photographs(HELD_OUT[:1])
+    for file in ("train.h5", "evaluation/Set5_reference.h5"):
+        pair = Pair(*make_pair(photograph, 2, "resize"), name)
+        hdf5.write_pairs(Path("data/x2") / file, [pair], 2, source="Set5", made="for a test")
+    tracking.connect(tmp_path)
+    runs = {}
+    for seed, kind in enumerate(evaluate.KINDS):
+        output = Path(f"models/x2/{kind}.safetensors")
+        with tracking.training_run(kind, output=output, params={}, tags={}) as run:
+            save_weights(output, seed)
+            run.model(output)
+        runs[kind] = run.id
+
+    def draw_and_end_the_server(*arguments):
+        draw_comparison(*arguments)
+        server.kill()
+
+    monkeypatch.setattr(evaluate, "draw_comparison", draw_and_end_the_server)
+    evaluate.evaluate_networks()
+    scores = json.loads(Path("metrics/evaluate.json").read_text())["Set5"]["reference"]
+    server.start()
+    for _ in range(2):
+        assert tracking.connect(tmp_path) == (0, [])
+        assert left(tmp_path) == []
+    for kind, run_id in runs.items():
+        assert curve(run_id, "Set5/reference/psnr") == [(0, scores[kind]["psnr"])]
+    (figure,) = MlflowClient().list_artifacts(runs["scratch"], "figures")
+    assert figure.path == "figures/comparison.png"
+    versions = {version.run_id: version for version in MlflowClient().search_model_versions()}
+    assert set(versions) == set(runs.values())
+    best = max(runs, key=lambda kind: scores[kind]["psnr"])
+    champion = MlflowClient().get_model_version_by_alias("fsrcnn-x2", registry.CHAMPION)
+    assert champion.version == versions[runs[best]].version
 
 
 TRAINING = """
@@ -159,3 +207,19 @@ def test_same_result_twice_is_one_point(local_store):
     for value in (30.5, 30.5, 30.6):
         assert tracking.add_to_run(OUTPUT, {"Set5/psnr": value})
     assert curve(run.id, "Set5/psnr") == [(0, 30.5), (0, 30.6)]
+
+
+def test_server_dies_between_results_and_registry(local_store, monkeypatch):
+    save_weights()
+    with tracking.training_run("run", output=OUTPUT, params={}, tags={}) as run:
+        run.model(OUTPUT)
+    candidate = Candidate(scale=2, psnr=30.5, data_digest="a" * 64)
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "create_model_version", Mock(side_effect=OSError("the server is away")))
+        assert tracking.add_to_run(OUTPUT, {"Set5/psnr": 30.5}, candidate=candidate)
+    OUTPUT.unlink()  # what is registered is the model that MLflow has
+    assert tracking.connect(local_store) == (0, [])
+    assert curve(run.id, "Set5/psnr") == [(0, 30.5)]
+    champion = MlflowClient().get_model_version_by_alias("fsrcnn-x2", registry.CHAMPION)
+    assert champion.run_id == run.id
+    assert left(local_store) == []

@@ -6,9 +6,10 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-from fsrcnn import checkpoint, registry, store
+from fsrcnn import checkpoint, files, registry, store
 from fsrcnn.logged_model import log_model
 from fsrcnn.model import FSRCNN
+from fsrcnn.outbox import Candidate
 
 SET5, OTHER = "a" * 64, "b" * 64
 
@@ -38,18 +39,23 @@ def trained(folder, seed):
     return path
 
 
+def register(path, psnr, data_digest):
+    candidate = Candidate(scale=2, psnr=psnr, data_digest=data_digest)
+    return registry.register(files.sha256(path), candidate)
+
+
 def champion(client):
     return client.get_model_version_by_alias("fsrcnn-x2", "champion").version
 
 
 def test_champion_moves_to_a_higher_psnr_only(client, tmp_path):
     first, second, third = (trained(tmp_path, seed) for seed in (1, 2, 3))
-    one = registry.register(first, 30.5, SET5).version
+    one = register(first, 30.5, SET5).version
     assert champion(client) == one
     for psnr in (30.4, 30.5):  # lower, equal
-        registry.register(second, psnr, SET5)
+        register(second, psnr, SET5)
         assert champion(client) == one
-    three = registry.register(third, 30.6, SET5).version
+    three = register(third, 30.6, SET5).version
     assert champion(client) == three
     assert len(client.search_model_versions("name = 'fsrcnn-x2'")) == 3
     assert mlflow.pyfunc.load_model("models:/fsrcnn-x2@champion").metadata.metadata["scale"] == "2"
@@ -57,7 +63,7 @@ def test_champion_moves_to_a_higher_psnr_only(client, tmp_path):
 
 def test_weights_evaluated_twice_are_one_version(client, tmp_path):
     path = trained(tmp_path, 4)
-    versions = {registry.register(path, psnr, SET5).version for psnr in (30.1, 30.2)}
+    versions = {register(path, psnr, SET5).version for psnr in (30.1, 30.2)}
     assert len(versions) == 1
     (version,) = client.search_model_versions("name = 'fsrcnn-x2'")
     assert version.tags[f"psnr_{SET5[:16]}"] == "30.2000"
@@ -65,22 +71,21 @@ def test_weights_evaluated_twice_are_one_version(client, tmp_path):
 
 def test_other_data_is_not_compared(client, tmp_path, caplog):
     first, second = trained(tmp_path, 5), trained(tmp_path, 6)
-    one = registry.register(first, 30.0, SET5).version
+    one = register(first, 30.0, SET5).version
     with caplog.at_level("WARNING", logger="fsrcnn.registry"):
-        two = registry.register(second, 40.0, OTHER).version
+        two = register(second, 40.0, OTHER).version
     assert champion(client) == one
     assert "other data" in caplog.text
     # Once the champion has been scored on those data as well, they are compared.
-    registry.register(first, 39.0, OTHER)
-    registry.register(second, 40.0, OTHER)
+    register(first, 39.0, OTHER)
+    register(second, 40.0, OTHER)
     assert champion(client) == two
 
 
-def test_weights_that_no_run_made(client, tmp_path, caplog):
+def test_weights_that_no_run_made(client, tmp_path):
     path = tmp_path / "foreign.safetensors"
     checkpoint.save(FSRCNN(2, d=2, s=1, m=1), path, {})
-    assert registry.register(path, 30.0, SET5) is None
-    assert "foreign.safetensors" in caplog.text
+    assert register(path, 30.0, SET5) is None
     assert client.search_model_versions("name = 'fsrcnn-x2'") == []
 
 
@@ -90,12 +95,13 @@ def test_evaluations_at_the_same_time(client, root, tmp_path):
 import sys
 from pathlib import Path
 from fsrcnn import registry, store
+from fsrcnn.outbox import Candidate
 store.connect(Path(sys.argv[1]))
 for argument in sys.argv[2:]:
-    path, psnr = argument.split("=")
-    registry.register(Path(path), float(psnr), "a" * 64)
+    weights, psnr = argument.split("=")
+    registry.register(weights, Candidate(scale=2, psnr=float(psnr), data_digest="a" * 64))
 """
-    jobs = [f"{trained(tmp_path, seed)}=30.{seed}" for seed in range(10, 14)]
+    jobs = [f"{files.sha256(trained(tmp_path, seed))}=30.{seed}" for seed in range(10, 14)]
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", script, str(root), *jobs[i:], *jobs[:i]], stderr=subprocess.PIPE, text=True

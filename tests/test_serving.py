@@ -2,20 +2,16 @@
 
 import http.client
 import json
+import socket
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
+from model_server import HOST, JSON
+from model_server import request_body as body
 
 from fsrcnn.cli import main
-from fsrcnn.serving import MAX_BYTES
-from tests.model_server import JSON, SCALE, body, served
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with served(tmp_path_factory.mktemp("served"), "fsrcnn", "serve", "MODEL") as server:
-        yield server
-
+from fsrcnn.serving import MAX_BYTES, MAX_CONNECTIONS
 
 PIXEL = [10, 20, 30]
 BAD = {
@@ -63,28 +59,28 @@ BAD_TYPES = ("text/plain", "image/png", "application/json; charset=latin1", "app
 TABLES = ("text/csv", "application/vnd.apache.parquet")
 
 
-def test_500_bad_requests_then_a_good_one(server):
+def test_500_bad_requests_then_a_good_one(fsrcnn_server):
     cases = [(name, content, JSON) for name, content in BAD.items()]
     cases += [(kind, body([[PIXEL]]), {"Content-Type": kind}) for kind in BAD_TYPES]
-    cases += [("no type", body([[PIXEL]]).encode(), {})]
+    cases += [("no type", body([[PIXEL]]), {})]
     cases += [(kind, b"\x00garbage", {"Content-Type": kind}) for kind in TABLES]
-    whole = body([[PIXEL]], encoding="png").encode()
+    whole = body([[PIXEL]], encoding="png")
     cases += [(f"cut after {n} bytes", whole[:n], JSON) for n in range(1, len(whole) - 1)]
     rng = np.random.default_rng(0)
     while len(cases) < 500:
         noise = rng.bytes(int(rng.integers(1, 200)))
         cases.append((f"noise {noise!r}", noise, JSON))
-    answers = {name: server.invoke(content, headers) for name, content, headers in cases}
+    answers = {name: fsrcnn_server.invoke(content, headers) for name, content, headers in cases}
     assert {n: a for n, a in answers.items() if not 400 <= a[0] < 500} == {}
     assert b"262144" in answers["too many pixels"][1]
-    status, answer = server.invoke(body([[PIXEL]]))
+    status, answer = fsrcnn_server.invoke(body([[PIXEL]]))
     assert status == 200, answer
-    assert len(json.loads(answer)["predictions"]) == SCALE
+    assert len(json.loads(answer)["predictions"]) == 2
 
 
 @pytest.mark.parametrize("length", [{"Content-Length": str(2**40)}, {"Transfer-Encoding": "chunked"}])
-def test_too_long_a_request_is_refused_before_it_is_read_whole(server, length):
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+def test_too_long_a_request_is_refused_before_it_is_read_whole(fsrcnn_server, length):
+    connection = http.client.HTTPConnection(HOST, fsrcnn_server.port, timeout=60)
     connection.putrequest("POST", "/invocations")
     for name, value in (JSON | length).items():
         connection.putheader(name, value)
@@ -93,6 +89,20 @@ def test_too_long_a_request_is_refused_before_it_is_read_whole(server, length):
         connection.send(f"{MAX_BYTES + 1:x}\r\n".encode() + b" " * (MAX_BYTES + 1))
     assert connection.getresponse().status == 413
     connection.close()
+
+
+def test_connections_are_bounded(fsrcnn_server):
+    with ExitStack() as held:
+
+        def hold(count):
+            for _ in range(count):
+                held.enter_context(socket.create_connection((HOST, fsrcnn_server.port)))
+
+        hold(MAX_CONNECTIONS - 1)
+        assert fsrcnn_server.request("GET", "/ping")[0] == 200
+        hold(1)
+        assert fsrcnn_server.invoke(body([[PIXEL]]))[0] == 503
+    assert fsrcnn_server.invoke(body([[PIXEL]]))[0] == 200
 
 
 def test_a_model_that_is_not_there_is_one_line(tmp_path, monkeypatch, capsys):

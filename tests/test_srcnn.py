@@ -52,7 +52,7 @@ def test_images_are_rebuilt_from_hr(path, target, scale, lr):
     with h5py.File(path, "w") as file:
         for i, shape in enumerate(shapes):
             file[f"lr/{i}"], file[f"hr/{i}"] = noise(*shape, seed=50 + i), noise(*shape, seed=i)
-        file["lr/0"].attrs["image"], file["lr/0"].attrs["variant"] = "baby", "1.0 0"
+        file["lr/0"].attrs.update(image=np.bytes_(b"baby"), variant=np.bytes_(b"1.0 0"))
     srcnn.rebuild(path, target, scale, source="Set5")
     assert hdf5.describe(target, scale) == ("images", False, 11)
     rebuilt = list(hdf5.read_pairs(target, scale))

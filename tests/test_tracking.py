@@ -18,6 +18,7 @@ from PIL import Image
 from fsrcnn import checkpoint, files, tracking
 from fsrcnn.errors import InputError
 from fsrcnn.model import FSRCNN
+from fsrcnn.outbox import Candidate
 from fsrcnn.upscaling import Upscaler
 
 OUTPUT = Path("models/x2/scratch.safetensors")
@@ -188,8 +189,10 @@ def test_unknown_weights_make_no_run(client, tmp_path, caplog):
     path, _ = make_weights(tmp_path / "other.safetensors", seed=3)
     before = len(all_runs(client))
     with caplog.at_level(logging.WARNING, logger="fsrcnn.tracking"):
-        assert not tracking.add_to_run(path, {"Set5/psnr": 1.0})
-    assert "other.safetensors" in caplog.text
+        candidate = Candidate(scale=2, psnr=1.0, data_digest="a" * 64)
+        assert not tracking.add_to_run(path, {"Set5/psnr": 1.0}, candidate=candidate)
+    assert "other.safetensors; its results are not tracked" in caplog.text
+    assert "other.safetensors; it is not registered" in caplog.text
     assert len(all_runs(client)) == before
 
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# Of `images.luma`, by which the training data was made: Y = 16 + (RED R + GREEN G + BLUE B) / 256.
-RED, GREEN, BLUE = 64.738, 129.057, 25.064
+from fsrcnn.luma import BLUE, GREEN, RED
+
 BLACK = 16 / 255  # of the network's input, which is Y / 255
 RANGE = (RED + GREEN + BLUE) / 256  # from black to white in it
 

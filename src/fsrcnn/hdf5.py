@@ -6,10 +6,12 @@ srcnn    either of the two, but with `lr` as large as `hr`: the data of the olde
          for training and turned into the others by `srcnn.rebuild`
 
 Values are luma, float32, 0..255. Every file of ours carries the attributes `source`, `scale`,
-`layout` and `made`.
+`layout` and `made`; texts are UTF-8 of fixed length.
 
 A file from outside is not trusted: HDF5 can point at other files, at itself in a circle, and at data
-that is not there, so only plain datasets whose contents the file itself holds are read.
+that is not there, so only plain datasets whose contents the file itself holds are read. Of attributes,
+those of variable length are not: their texts lie in a heap, and the HDF5 library can loop for ever in
+one that is damaged.
 """
 
 import math
@@ -120,7 +122,7 @@ def read_patches(path: Path, scale: int, *, srcnn: bool = False) -> Iterator[tup
 def write_pairs(path: Path, pairs: Iterable[Pair], scale: int, *, source: str, made: str) -> int:
     """Write whole images, atomically; returns how many.
 
-    Raises `InputError` when there are none.
+    Raises `InputError` when there are none, or a text of theirs is not one line.
     """
     count = 0
     with atomic(path) as temporary, h5py.File(temporary, "w") as file:
@@ -128,11 +130,12 @@ def write_pairs(path: Path, pairs: Iterable[Pair], scale: int, *, source: str, m
         for pair in pairs:
             small = lr.create_dataset(str(count), data=pair.lr)
             hr.create_dataset(str(count), data=pair.hr)
-            small.attrs["image"], small.attrs["variant"] = pair.image, pair.variant
+            _write_text(path, small, "image", pair.image)
+            _write_text(path, small, "variant", pair.variant)
             count += 1
         if count == 0:
             raise InputError(f"{path}: there are no images to write to it")
-        _annotate(file, scale, "images", source, made)
+        _annotate(path, file, scale, "images", source, made)
     return count
 
 
@@ -155,15 +158,18 @@ def write_patches(
             count += len(block[0])
         if count == 0:
             raise InputError(f"{path}: there are no patches to write to it")
-        _annotate(file, scale, "patches", source, made)
+        _annotate(path, file, scale, "patches", source, made)
     return count
 
 
 def annotate(path: Path, scale: int, *, source: str, made: str) -> None:
-    """Give a file that came from outside the attributes that ours carry, in place."""
+    """Give a file that came from outside the attributes that ours carry, in place.
+
+    Raises `InputError` for a file that `describe` refuses or that is too damaged to take them.
+    """
     found = describe(path, scale)
-    with h5py.File(path, "r+") as file:
-        _annotate(file, scale, found.layout, source, made)
+    with _open(path, "r+") as file:
+        _annotate(path, file, scale, found.layout, source, made)
 
 
 def attributes(path: Path) -> dict[str, Any]:
@@ -183,8 +189,10 @@ def attributes(path: Path) -> dict[str, Any]:
         return {**texts, "scale": int(file.attrs["scale"])}
 
 
-def _annotate(file: h5py.File, scale: int, layout: Layout, source: str, made: str) -> None:
-    file.attrs.update(source=source, scale=scale, layout=layout, made=made)
+def _annotate(path: Path, file: h5py.File, scale: int, layout: Layout, source: str, made: str) -> None:
+    file.attrs["scale"] = scale
+    for name, text in (("source", source), ("layout", layout), ("made", made)):
+        _write_text(path, file, name, text)
 
 
 def _expect(path: Path, scale: int, layout: Layout, srcnn: bool) -> Description:
@@ -196,12 +204,12 @@ def _expect(path: Path, scale: int, layout: Layout, srcnn: bool) -> Description:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[h5py.File]:
-    """The file for reading; what h5py raises on damage, then or while it is read, is an `InputError`."""
+def _open(path: Path, mode: Literal["r", "r+"] = "r") -> Iterator[h5py.File]:
+    """An existing file; what h5py raises on damage, then or while it is used, is an `InputError`."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; run the download stage")
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, mode) as file:
             yield file
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
@@ -261,13 +269,26 @@ def _luma(path: Path, values: object) -> Luma:
 
 
 def _text(path: Path, holder: h5py.File | h5py.Dataset, name: str, default: str) -> str:
-    """A text attribute of one line."""
+    """A text attribute of one line and of fixed length; another is refused unread."""
     if name not in holder.attrs:
         return default
-    value = holder.attrs[name] if holder.attrs.get_id(name).shape == () else None
-    if not isinstance(value, str) or not value.isprintable():
-        raise _bad(path, f"attribute {name} of {holder.name} is not one line of text")
-    return value
+    stored = holder.attrs.get_id(name)
+    is_text = stored.dtype.kind == "S" and stored.shape == ()
+    text: str | None = holder.attrs[name].decode() if is_text else None
+    if text is None or not text.isprintable():
+        raise _bad(
+            path,
+            f"attribute {name} of {holder.name} is not one line of text of fixed length; make it anew "
+            "with the download stage",
+        )
+    return text
+
+
+def _write_text(path: Path, holder: h5py.File | h5py.Dataset, name: str, text: str) -> None:
+    if not text.isprintable():
+        raise InputError(f"{path}: {name} {text!r} is not one line of text")
+    data = text.encode()
+    holder.attrs.create(name, data, dtype=h5py.string_dtype("utf-8", max(len(data), 1)))
 
 
 def _bad(path: Path, why: str) -> InputError:

@@ -1,4 +1,4 @@
-"""Photographs to training and evaluation pairs: luma, augmentation, bicubic reduction.
+"""Photographs to training and evaluation pairs: augmentation, bicubic reduction, luma.
 
 All resizing is Pillow's bicubic with antialiasing, as in the published data.
 """
@@ -8,26 +8,17 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from fsrcnn.errors import InputError
 from fsrcnn.hdf5 import Luma
+from fsrcnn.luma import luma
 
 Fit = Literal["resize", "crop"]
 
 SUFFIXES = {".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"}
 SHRINKS = (1.0, 0.9, 0.8, 0.7, 0.6)
 ROTATIONS = (0, 90, 180, 270)
-
-
-def luma(rgb: NDArray[np.uint8]) -> Luma:
-    """Y of 8-bit RGB (h, w, 3) by ITU-R BT.601: float32 (h, w), not rounded, about 16..235."""
-    r, g, b = (rgb[..., i].astype(np.float32) for i in range(3))
-    y: Luma = np.float32(16) + (
-        np.float32(64.738) * r + np.float32(129.057) * g + np.float32(25.064) * b
-    ) / np.float32(256)
-    return y
 
 
 def read_folder(folder: Path) -> list[tuple[str, Image.Image]]:

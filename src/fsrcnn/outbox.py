@@ -27,18 +27,27 @@ class Point(BaseModel):
     time: int
 
 
+class Candidate(BaseModel):
+    """A network for the model registry: its scale, and its PSNR in dB on the data that a digest names."""
+
+    scale: int
+    psnr: float
+    data_digest: str
+
+
 class Content(BaseModel):
     """What `entry.json` holds.
 
     `store` is the MLflow tracking URI that it is for. The entry of a training names its run, and the
     weights file `output` that it writes at its end; the entry of results that came later names no
-    run but the SHA-256 of the weights they belong to.
+    run but the SHA-256 of the weights they belong to, and may enter them as a candidate.
     """
 
     store: str
     run_id: str | None = None
     output: Path | None = None
     weights_sha256: str | None = None
+    candidate: Candidate | None = None
     status: str = RUNNING
     ended: int | None = None  # ms since 1970
     tags: dict[str, str] = {}

@@ -6,44 +6,35 @@ with the PSNR in dB; PSNRs are compared on the same digest alone.
 
 import logging
 from contextlib import nullcontext
-from pathlib import Path
 
 import mlflow
 from filelock import FileLock
 from mlflow import MlflowClient, MlflowException
 from mlflow.entities.model_registry import ModelVersion
 
-from fsrcnn import checkpoint, files
-from fsrcnn.store import EXPERIMENT, UNREACHABLE, one_line
+from fsrcnn.outbox import Candidate
+from fsrcnn.store import EXPERIMENT
 
 log = logging.getLogger(__name__)
 
 CHAMPION = "champion"
 
 
-def register(weights_path: Path, psnr: float, data_digest: str) -> ModelVersion | None:
+def register(weights_sha256: str, candidate: Candidate) -> ModelVersion | None:
     """Register the model that has these weights, once, and make it champion if it is the best.
 
-    `psnr` in dB was measured on the data that `data_digest` (hex digits) names. The alias moves to a
-    version with a higher PSNR on that data than the champion has; the first version gets it unopposed.
-    If the champion was never scored on that data, it stays, and a warning says so. Evaluations that use
-    one SQLite store at the same time take turns; on a tracking server they do not.
+    The alias moves to a version with a higher PSNR on the candidate's data than the champion has; the
+    first version gets it unopposed. If the champion was never scored on that data, it stays, and a
+    warning says so. Evaluations that use one SQLite store at the same time take turns; on a tracking
+    server they do not.
 
-    Returns the version; None, with a warning, if the store has no model with these weights, or does not
-    answer. Then evaluate again once it has, or does.
+    Returns the version; None if the store has no model with these weights.
     """
-    name = f"fsrcnn-x{checkpoint.read_metadata(weights_path)['scale']}"
-    tag = f"psnr_{data_digest[:16]}"
-    try:
-        with _turn():
-            version = _version(MlflowClient(), name, files.sha256(weights_path))
-            if version is None:
-                log.warning("no MLflow model has the weights %s; it is not registered", weights_path)
-            else:
-                _challenge(MlflowClient(), version, tag, psnr)
-    except UNREACHABLE as error:
-        log.warning("MLflow: %s is not registered: %s", weights_path, one_line(error))
-        return None
+    with _turn():
+        version = _version(MlflowClient(), f"fsrcnn-x{candidate.scale}", weights_sha256)
+        if version is not None:
+            tag = f"psnr_{candidate.data_digest[:16]}"
+            _challenge(MlflowClient(), version, tag, candidate.psnr)
     return version
 
 

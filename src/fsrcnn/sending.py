@@ -9,7 +9,7 @@ import mlflow
 from mlflow import MlflowClient, entities
 from mlflow.entities import Metric, RunTag
 
-from fsrcnn import files
+from fsrcnn import files, registry
 from fsrcnn.logged_model import log_model
 from fsrcnn.outbox import Entry
 from fsrcnn.store import EXPERIMENT
@@ -46,22 +46,28 @@ def send(entry: Entry, run_id: str, arrived: set[tuple[str, int]], model_id: str
 
 
 def send_results(entry: Entry) -> bool:
-    """Send results to the run that made the weights; without one, warns and returns False."""
+    """Send results to the run that made the weights, and register the model if it is a candidate.
+
+    Warns if there is no such model; warns and returns False if there is no such run.
+    """
     content = entry.content
-    run = find_run(content.weights_sha256 or "")
+    weights = content.weights_sha256 or ""
+    run = find_run(weights)
     if run is None:
         log.warning("no MLflow run made %s; its results are not tracked", content.output)
-        return False
-    models = run.outputs.model_outputs if run.outputs else []
-    model_id = models[-1].model_id if models else None  # one before it would be of a failed upload
-    same = {
-        (name, p.step)
-        for name, points in content.metrics.items()
-        for p in points
-        if run.data.metrics.get(name) == p.value
-    }
-    send(entry, run.info.run_id, same, model_id)
-    return True
+    else:
+        models = run.outputs.model_outputs if run.outputs else []
+        model_id = models[-1].model_id if models else None  # one before it would be of a failed upload
+        same = {
+            (name, p.step)
+            for name, points in content.metrics.items()
+            for p in points
+            if run.data.metrics.get(name) == p.value
+        }
+        send(entry, run.info.run_id, same, model_id)
+    if content.candidate and registry.register(weights, content.candidate) is None:
+        log.warning("no MLflow model has the weights %s; it is not registered", content.output)
+    return run is not None
 
 
 def _log_model(run_id: str, weights_path: Path) -> None:

@@ -37,7 +37,7 @@ def serve(uri: str, host: str, port: int) -> None:
     app: FastAPI = scoring_server.init(model)
     app.add_exception_handler(RecursionError, _nested_too_deep)
     app.add_middleware(Bounds)
-    uvicorn.run(app, host=host, port=port, log_level="warning", limit_concurrency=MAX_CONNECTIONS)
+    uvicorn.run(app, host=host, port=port, log_level="warning", limit_concurrency=MAX_CONNECTIONS + 1)
 
 
 class Bounds:

@@ -20,7 +20,7 @@ import mlflow
 from mlflow import MlflowClient, MlflowException, entities
 
 from fsrcnn import files, outbox, store
-from fsrcnn.outbox import FAILED, FINISHED, KILLED, RUNNING, Content, Entry
+from fsrcnn.outbox import FAILED, FINISHED, KILLED, RUNNING, Candidate, Content, Entry
 from fsrcnn.sending import find_run, logged_steps, send, send_results
 from fsrcnn.store import UNREACHABLE, one_line, refusal
 
@@ -220,15 +220,27 @@ def training_run(
     run.end(FINISHED)
 
 
-def add_to_run(weights_path: Path, metrics: Mapping[str, float], figures: Sequence[Path] = ()) -> bool:
+def add_to_run(
+    weights_path: Path,
+    metrics: Mapping[str, float],
+    figures: Sequence[Path] = (),
+    candidate: Candidate | None = None,
+) -> bool:
     """Add metrics and figures to the latest run that logged these weights, and to its model.
 
-    Metric names may contain "/". A figure that the run has already is not added a second time.
-    Without such a run, as with weights that come from another machine's cache, logs a warning and
-    returns False: no run is made. A store that does not answer gets them later, from `send_pending`.
+    Metric names may contain "/". A figure that the run has already is not added a second time. A
+    `candidate` goes to the registry as `registry.register` says. Without such a run, as with weights
+    that come from another machine's cache, logs a warning and returns False: no run is made. A store
+    that does not answer gets all this later, from `send_pending`.
     """
     digest = files.sha256(weights_path)
-    content = Content(store=store.address(), weights_sha256=digest, output=weights_path, status=FINISHED)
+    content = Content(
+        store=store.address(),
+        weights_sha256=digest,
+        output=weights_path,
+        candidate=candidate,
+        status=FINISHED,
+    )
     entry = Entry.create(_outbox, content)
     entry.add_metrics(0, metrics)
     entry.add_files("figures", figures)
