@@ -48,15 +48,7 @@ audit: $(INSTALLED)
 
 # The recipe of the published ports, as an experiment to compare with.
 reference: $(INSTALLED)
-	$(RUN) dvc exp run --name reference --force \
-		--set-param train.optimizer=adam --set-param train.learning_rate=0.001 \
-		--set-param train.deconvolution_rate=0.1 --set-param train.schedule=constant \
-		--set-param train.warmup_steps=0 --set-param train.sampling=patches \
-		--set-param train.batch_size=16 --set-param train.epochs=20 \
-		--set-param train.steps_per_epoch=14777 --set-param train.average=0.0 \
-		--set-param train.held_out_share=0.0 --set-param train.precision=float32 \
-		--set-param finetune.learning_rate=0.001 --set-param finetune.epochs=2 \
-		--set-param finetune.average=0.0
+	$(RUN) dvc exp run --name reference --force --set-param recipe=reference
 
 # Time to the published PSNR, and time of an epoch, beside the usual training loop.
 speedrun throughput: $(INSTALLED)
