@@ -51,6 +51,7 @@ def fit(
 ) -> list[Epoch]:
     """Train, in place, those parameters that require a gradient; returns the curve.
 
+    The network gets its new weights at the end of each epoch, before `on_epoch` is called.
     `settings.compile` has no meaning here: MindSpore always compiles the step. Raises `InputError`
     for settings that `check` refuses and when the loss stops being finite.
     """
@@ -97,8 +98,8 @@ def fit(
                 )
                 curve.append(row)
                 log.info("epoch %d/%d  %.0f s  loss %.3e", row.epoch, settings.epochs, seconds, loss)
+                copy_to(cell, network)
                 on_epoch(row)
-    copy_to(cell, network)
     return curve
 
 
