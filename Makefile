@@ -8,7 +8,9 @@ RUN := . $(VENV)/bin/activate &&
 # Not in the lock: which further packages it needs depends on the platform, and pip wants every hash or none.
 TORCH := torch==2.13.0
 
-.PHONY: install demo test lint lock audit reference speedrun throughput
+MINDSPORE := .venv-mindspore
+
+.PHONY: install demo test lint lock audit reference mindspore lock-mindspore speedrun throughput
 
 install: $(INSTALLED)
 
@@ -49,6 +51,23 @@ audit: $(INSTALLED)
 # The recipe of the published ports, as an experiment to compare with.
 reference: $(INSTALLED)
 	$(RUN) dvc exp run --name reference --force --set-param recipe=reference
+
+# An environment with both frameworks, for `dvc exp run --set-param framework=mindspore` (docs/mindspore.md).
+mindspore: $(MINDSPORE)/.installed
+
+$(MINDSPORE)/.installed: requirements-mindspore.lock pyproject.toml
+	$(PYTHON) -m venv $(MINDSPORE)
+	$(MINDSPORE)/bin/pip install --quiet --requirement requirements-mindspore.lock
+	$(MINDSPORE)/bin/pip install --quiet $(TORCH)
+	$(MINDSPORE)/bin/pip install --quiet --no-deps --editable .
+	touch $@
+
+lock-mindspore: mindspore
+	echo $(TORCH) > $(MINDSPORE)/torch.txt
+	. $(MINDSPORE)/bin/activate && pip-compile --quiet --generate-hashes --unsafe-package torch \
+		--extra pipeline --extra dev --extra mindspore \
+		--strip-extras --no-header --no-emit-index-url --no-emit-find-links --no-emit-options \
+		--constraint $(MINDSPORE)/torch.txt --output-file requirements-mindspore.lock pyproject.toml
 
 # Time to the published PSNR, and time of an epoch, beside the usual training loop.
 speedrun throughput: $(INSTALLED)

@@ -45,12 +45,18 @@ def record_training(
     that was interrupted goes on, and so does its run. Under `torchrun` the processes share the batches,
     and the first one writes and logs.
     """
-    workers = _join(device)
+    workers = _join(device, settings)
     framework, version = framework_version(device)
     shape = {"d": network.d, "s": network.s, "m": network.m}
     made = hdf5.attributes(file)
     path = Path(f"models/x{network.scale}/{kind}.safetensors")
-    params = {"scale": network.scale, "seed": seed, "device": device.type, "framework": framework, "model": shape}
+    params = {
+        "scale": network.scale,
+        "seed": seed,
+        "device": device.type,
+        "framework": framework,
+        "model": shape,
+    }
     recipe = f"{settings.optimizer} {settings.sampling}"
     if framework != "torch":
         recipe = f"{framework} {recipe}"
@@ -120,10 +126,13 @@ def record_training(
     state.remove()
 
 
-def _join(device: Device) -> Workers:
-    """The workers that share a training, of which MindSpore has one."""
+def _join(device: Device, settings: TrainSettings) -> Workers:
+    """The workers that share a training; MindSpore has one, and not all settings."""
     if isinstance(device, torch.device):
         return join(device)
+    from fsrcnn import mindspore_training  # needs MindSpore
+
+    mindspore_training.check(settings)
     if "TORCHELASTIC_RUN_ID" in os.environ:
         raise InputError("params.yaml: launcher: framework mindspore trains in one process; set it to python")
     return Workers()

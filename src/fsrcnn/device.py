@@ -23,7 +23,7 @@ INSTALL = {
     ("mindspore", "cuda"): "CUDA 11 with cuDNN and an NVIDIA driver",
     ("mindspore", "npu"): "the Ascend CANN toolkit",
 }
-BEST_FIRST = ("cuda", "npu", "mps")
+BEST_FIRST: tuple[DeviceName, ...] = ("cuda", "npu", "mps")
 TARGETS = {"cpu": "CPU", "cuda": "GPU", "npu": "Ascend"}  # MindSpore's names
 AVX2 = 0x7  # oneDNN's dnnl_cpu_isa_avx2
 
@@ -72,7 +72,7 @@ def choose(name: DeviceName, framework: Framework = "torch") -> Device:
             "run `make mindspore`, then `. .venv-mindspore/bin/activate`"
         )
     if name == "auto":
-        name = next((n for n in BEST_FIRST if is_available(n, framework)), "cpu")  # type: ignore[assignment]
+        name = next((n for n in BEST_FIRST if is_available(n, framework)), "cpu")
     elif not is_available(name, framework):
         if (framework, name) not in INSTALL:
             raise InputError(f"params.yaml: device: {framework} has no {name}; set device to auto or cpu")
@@ -84,6 +84,11 @@ def choose(name: DeviceName, framework: Framework = "torch") -> Device:
         return torch.device(name)
     _bind_mindspore(name)
     return MindSporeDevice(name)
+
+
+def of_tensors(device: Device) -> torch.device:
+    """Where torch's tensors are: with MindSpore, which copies what it needs, in main memory."""
+    return device if isinstance(device, torch.device) else torch.device("cpu")
 
 
 def synchronize(device: Device) -> None:

@@ -10,10 +10,11 @@ Files of weights are read and written by checkpoint.py alone, from the torch net
 from collections.abc import Callable, Iterator
 
 import mindspore
+import numpy as np
 import torch
 from mindspore import nn
 
-from fsrcnn.model import KERNEL, PADDING, FSRCNN
+from fsrcnn.model import FSRCNN, KERNEL, PADDING
 
 
 class MindSporeFSRCNN(nn.Cell):
@@ -65,6 +66,12 @@ def named_parameters(cell: MindSporeFSRCNN) -> Iterator[tuple[str, mindspore.Par
 def on_tensors(cell: MindSporeFSRCNN) -> Callable[[torch.Tensor], torch.Tensor]:
     """The cell as a function of torch tensors on the CPU."""
     return lambda y: torch.from_numpy(cell(mindspore.Tensor(y.numpy())).asnumpy())
+
+
+def compiled(network: FSRCNN) -> Callable[[mindspore.Tensor], np.ndarray]:
+    """A copy of the network as one compiled graph; its result is an array, so that it is computed."""
+    run = mindspore.jit(from_torch(network).construct)
+    return lambda y: run(y).asnumpy()
 
 
 def _convolution(channels: int, out: int, kernel: int) -> nn.Conv2d:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 
 import mindspore
-import torch
 from mindspore import nn, ops
 from torch.nn import functional as F
 from tqdm import tqdm
@@ -64,11 +63,9 @@ def fit(
         batches = RandomCrops(data.pool, seed, settings.batch_size, settings.crop)
         steps_per_epoch = settings.steps_per_epoch or steps_per_epoch
     total = settings.epochs * steps_per_epoch
-    factors = [
-        factor(settings.schedule, step, total, settings.warmup_steps) for step in range(total + 1)
-    ]
+    factors = [factor(settings.schedule, step, total, settings.warmup_steps) for step in range(total + 1)]
     cell = from_torch(network)
-    step_of = _build_step(cell, settings, factors[:total])
+    step_of = build_step(cell, settings, factors[:total])
     everything = slice(0, settings.batch_size)
     curve: list[Epoch] = []
     seconds, losses = 0.0, 0.0
@@ -76,7 +73,7 @@ def fit(
     with tqdm(total=total, unit="step", disable=None, smoothing=0.05) as progress:
         for step in range(total):
             started = time.perf_counter()
-            unread.append(step_of(*_arrays(batches.cut(step, everything), network.scale)))
+            unread.append(step_of(*tensors(batches.cut(step, everything), network.scale)))
             is_epoch_over = (step + 1) % steps_per_epoch == 0
             if len(unread) == CHECK_EVERY or is_epoch_over:
                 losses += _sum_of(unread, step + 1, settings.learning_rate)
@@ -103,7 +100,7 @@ def fit(
     return curve
 
 
-def _build_step(cell: MindSporeFSRCNN, settings: TrainSettings, factors: list[float]) -> Step:
+def build_step(cell: MindSporeFSRCNN, settings: TrainSettings, factors: list[float]) -> Step:
     """One step of Adam as a compiled function of lr and hr; it returns the loss."""
     last = cell.deconvolution.trainable_params()
     rest = [p for p in cell.trainable_params() if not any(p is q for q in last)]
@@ -128,7 +125,8 @@ def _build_step(cell: MindSporeFSRCNN, settings: TrainSettings, factors: list[fl
     return step
 
 
-def _arrays(batch: Batch, scale: int) -> tuple[mindspore.Tensor, mindspore.Tensor]:
+def tensors(batch: Batch, scale: int) -> tuple[mindspore.Tensor, mindspore.Tensor]:
+    """A batch as MindSpore has it: lr (n, 1, p, p) and hr (n, 1, p*scale, p*scale)."""
     hr = F.pixel_shuffle(batch.hr, scale)
     return tuple(mindspore.Tensor(part.contiguous().numpy()) for part in (batch.lr, hr))
 
