@@ -65,7 +65,7 @@ $(MINDSPORE)/.installed: requirements-mindspore.lock pyproject.toml
 lock-mindspore: mindspore
 	echo $(TORCH) > $(MINDSPORE)/torch.txt
 	. $(MINDSPORE)/bin/activate && pip-compile --quiet --generate-hashes --unsafe-package torch \
-		--extra pipeline --extra dev --extra mindspore \
+		--extra pipeline --extra dev --extra video --extra mindspore \
 		--strip-extras --no-header --no-emit-index-url --no-emit-find-links --no-emit-options \
 		--constraint $(MINDSPORE)/torch.txt --output-file requirements-mindspore.lock pyproject.toml
 
