@@ -8,7 +8,9 @@ RUN := . $(VENV)/bin/activate &&
 # Not in the lock: which further packages it needs depends on the platform, and pip wants every hash or none.
 TORCH := torch==2.13.0
 
-.PHONY: install demo test lint lock audit reference speedrun throughput
+MINDSPORE := .venv-mindspore
+
+.PHONY: install demo test lint lock audit reference mindspore lock-mindspore speedrun throughput
 
 install: $(INSTALLED)
 
@@ -48,15 +50,24 @@ audit: $(INSTALLED)
 
 # The recipe of the published ports, as an experiment to compare with.
 reference: $(INSTALLED)
-	$(RUN) dvc exp run --name reference --force \
-		--set-param train.optimizer=adam --set-param train.learning_rate=0.001 \
-		--set-param train.deconvolution_rate=0.1 --set-param train.schedule=constant \
-		--set-param train.warmup_steps=0 --set-param train.sampling=patches \
-		--set-param train.batch_size=16 --set-param train.epochs=20 \
-		--set-param train.steps_per_epoch=14777 --set-param train.average=0.0 \
-		--set-param train.held_out_share=0.0 --set-param train.precision=float32 \
-		--set-param finetune.learning_rate=0.001 --set-param finetune.epochs=2 \
-		--set-param finetune.average=0.0
+	$(RUN) dvc exp run --name reference --force --set-param recipe=reference
+
+# An environment with both frameworks, for `dvc exp run --set-param framework=mindspore` (docs/mindspore.md).
+mindspore: $(MINDSPORE)/.installed
+
+$(MINDSPORE)/.installed: requirements-mindspore.lock pyproject.toml
+	$(PYTHON) -m venv $(MINDSPORE)
+	$(MINDSPORE)/bin/pip install --quiet --requirement requirements-mindspore.lock
+	$(MINDSPORE)/bin/pip install --quiet $(TORCH)
+	$(MINDSPORE)/bin/pip install --quiet --no-deps --editable .
+	touch $@
+
+lock-mindspore: mindspore
+	echo $(TORCH) > $(MINDSPORE)/torch.txt
+	. $(MINDSPORE)/bin/activate && pip-compile --quiet --generate-hashes --unsafe-package torch \
+		--extra pipeline --extra dev --extra video --extra mindspore \
+		--strip-extras --no-header --no-emit-index-url --no-emit-find-links --no-emit-options \
+		--constraint $(MINDSPORE)/torch.txt --output-file requirements-mindspore.lock pyproject.toml
 
 # Time to the published PSNR, and time of an epoch, beside the usual training loop.
 speedrun throughput: $(INSTALLED)

@@ -16,7 +16,7 @@ def benchmark() -> None:
     """Write `metrics/benchmark.json`."""
     run = stage.read_run()
     settings = stage.read_section("benchmark", BenchmarkSettings)
-    where = device.choose(run.device)
+    where = device.choose(run.device, run.framework)
     path = Path(f"models/x{run.scale}/scratch.safetensors")
     network = checkpoint.load(path)
     tracking.connect(stage.repository_root())

@@ -10,7 +10,7 @@ import stage
 
 from fsrcnn import checkpoint, device, hdf5, tracking
 from fsrcnn.comparison import draw_comparison
-from fsrcnn.evaluation import Score, data_digest, evaluate, evaluation_files, summarize
+from fsrcnn.evaluation import Score, data_digest, evaluate, evaluation_files, on_device, summarize
 from fsrcnn.files import atomic, write_json
 from fsrcnn.outbox import Candidate
 
@@ -20,19 +20,20 @@ KINDS = ("scratch", "transfer")
 def evaluate_networks() -> None:
     """Write `metrics/evaluate.json`, `metrics/images.csv` and the picture `plots/comparison.png`."""
     run = stage.read_run()
-    where = device.choose(run.device)
+    where = device.choose(run.device, run.framework)
     tracking.connect(stage.repository_root())
     data = Path(f"data/x{run.scale}")
     files = {kind: Path(f"models/x{run.scale}/{kind}.safetensors") for kind in KINDS}
-    networks = {kind: checkpoint.load(path).to(where) for kind, path in files.items()}
-    scores = evaluate(data / "evaluation", run.scale, networks, where)
+    networks = {kind: on_device(checkpoint.load(path), where) for kind, path in files.items()}
+    tensors = device.of_tensors(where)
+    scores = evaluate(data / "evaluation", run.scale, networks, tensors)
     summary = summarize(scores)
 
     picture = Path("plots/comparison.png")
     first = evaluation_files(data / "evaluation")[0]
     pairs = hdf5.read_pairs(first, run.scale)
     shown = max(pairs, key=lambda pair: float(pair.hr.std()))
-    draw_comparison(shown, run.scale, networks["scratch"], where, picture)
+    draw_comparison(shown, run.scale, networks["scratch"], tensors, picture)
     with atomic(Path("metrics/images.csv")) as temporary, temporary.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(Score._fields)

@@ -17,9 +17,9 @@ from fsrcnn.transfer import FinetuneSettings, transfer
 def finetune() -> None:
     """Start from `models/x<source>/scratch.safetensors`; write `models/x<scale>/transfer.*`."""
     run = stage.read_run()
-    finetune = stage.read_section("finetune", FinetuneSettings)
-    settings = finetune.applied_to(stage.read_section("train", TrainSettings))
-    where = device.choose(run.device)
+    finetune = stage.read_recipe(run, "finetune", FinetuneSettings)
+    settings = finetune.applied_to(stage.read_recipe(run, "train", TrainSettings))
+    where = device.choose(run.device, run.framework)
     source = Path(f"models/x{finetune.source_scale}/scratch.safetensors")
     file = Path(f"data/x{run.scale}/train.h5")
     data = patches.load(file, run.scale, settings.held_out_share)

@@ -1,6 +1,7 @@
 """A training with its record: weights, curve and MLflow run, the same for `train` and `finetune`."""
 
 import itertools
+import os
 import statistics
 from pathlib import Path
 
@@ -8,13 +9,14 @@ import stage
 import torch
 
 from fsrcnn import checkpoint, hdf5, tracking
-from fsrcnn.device import description
+from fsrcnn.device import Device, MindSporeDevice, description, framework_version
+from fsrcnn.errors import InputError
 from fsrcnn.files import sha256, write_json
 from fsrcnn.model import FSRCNN
 from fsrcnn.patches import TrainingData
 from fsrcnn.resume import TrainingState
 from fsrcnn.training import Epoch, TrainSettings, fit
-from fsrcnn.workers import join
+from fsrcnn.workers import Workers, join
 
 # The columns of the curve as MLflow shows them, one group of charts for each part before the "/".
 METRICS = {
@@ -33,7 +35,7 @@ def record_training(
     *,
     kind: str,
     file: Path,
-    device: torch.device,
+    device: Device,
     seed: int,
     source: Path | None = None,
 ) -> None:
@@ -43,12 +45,21 @@ def record_training(
     that was interrupted goes on, and so does its run. Under `torchrun` the processes share the batches,
     and the first one writes and logs.
     """
-    workers = join(device)
+    workers = _join(device, settings)
+    framework, version = framework_version(device)
     shape = {"d": network.d, "s": network.s, "m": network.m}
     made = hdf5.attributes(file)
     path = Path(f"models/x{network.scale}/{kind}.safetensors")
-    params = {"scale": network.scale, "seed": seed, "device": device.type, "model": shape}
+    params = {
+        "scale": network.scale,
+        "seed": seed,
+        "device": device.type,
+        "framework": framework,
+        "model": shape,
+    }
     recipe = f"{settings.optimizer} {settings.sampling}"
+    if framework != "torch":
+        recipe = f"{framework} {recipe}"
     tags = {"kind": kind, "scale": str(network.scale), "data": made["source"], "recipe": recipe}
     dataset = tracking.Dataset(f"{made['source']}_x{network.scale}", file, sha256(file), made["made"])
 
@@ -57,6 +68,7 @@ def record_training(
         identity["source"] = sha256(source)
     state = TrainingState(path.with_suffix(".state"), identity)
     if not workers.is_first:
+        assert isinstance(device, torch.device)  # MindSpore works alone
         fit(network, data, settings, device=device, seed=seed, state=state, workers=workers)
         return
 
@@ -78,16 +90,23 @@ def record_training(
             values = {METRICS[key]: value for key, value in row._asdict().items() if key in METRICS}
             run.metrics(row.epoch, {key: value for key, value in values.items() if value is not None})
 
-        curve = fit(
-            network,
-            data,
-            settings,
-            device=device,
-            seed=seed,
-            on_epoch=log_epoch,
-            state=state,
-            workers=workers,
-        )
+        if isinstance(device, MindSporeDevice):
+            from fsrcnn import mindspore_training  # needs MindSpore
+
+            curve = mindspore_training.fit(
+                network, data, settings, device=device, seed=seed, on_epoch=log_epoch
+            )
+        else:
+            curve = fit(
+                network,
+                data,
+                settings,
+                device=device,
+                seed=seed,
+                on_epoch=log_epoch,
+                state=state,
+                workers=workers,
+            )
         for row in curve:
             log_epoch(row)  # those that an interrupted training had before it could log them
         checkpoint.save(network, path, {"train_data": made["source"], "kind": kind, "seed": str(seed)})
@@ -96,6 +115,8 @@ def record_training(
     record = {
         "scale": network.scale,
         "train_data": made["source"],
+        "framework": framework,
+        "framework_version": version,
         "device": description(device),
         "threads": torch.get_num_threads() * workers.count,
         "seconds_per_epoch": statistics.median(seconds),
@@ -103,3 +124,15 @@ def record_training(
     }
     write_json(path.with_suffix(".json"), record)
     state.remove()
+
+
+def _join(device: Device, settings: TrainSettings) -> Workers:
+    """The workers that share a training; MindSpore has one, and not all settings."""
+    if isinstance(device, torch.device):
+        return join(device)
+    from fsrcnn import mindspore_training  # needs MindSpore
+
+    mindspore_training.check(settings)
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        raise InputError("params.yaml: launcher: framework mindspore trains in one process; set it to python")
+    return Workers()

@@ -44,10 +44,11 @@ def report() -> None:
 
     this = {name: json.loads(Path(f"metrics/{name}.json").read_text()) for name in METRICS}
     commit = _git("rev-parse", "--short", "HEAD")
+    frameworks = json.loads(Path("metrics/frameworks.json").read_text())
     measured = [Measurement(**this, origin=f"this run, code of {commit}"), *_recorded(run.scale)]
     images = ["curves.png", "../plots/comparison.png"]
     with atomic(Path("metrics/report.md")) as temporary:
-        temporary.write_text(markdown(measured, images), encoding="utf-8")
+        temporary.write_text(markdown(measured, images, frameworks), encoding="utf-8")
     _print_table()
     for kind in ("scratch", "transfer"):
         tracking.add_to_run(Path(f"models/x{run.scale}/{kind}.safetensors"), {}, [picture])

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import Field
@@ -14,12 +14,12 @@ from pydantic import Field
 # A queued experiment runs in a copy of the repository, which must not import the installed package.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from fsrcnn.device import DeviceName
+from fsrcnn.device import DeviceName, Framework
 from fsrcnn.errors import InputError
 from fsrcnn.settings import SCALES, Scale, Settings
 
 PARAMS = Path("params.yaml")
-SECTIONS = ("data", "model", "train", "finetune", "benchmark")
+SECTIONS = ("data", "model", "train", "finetune", "reference", "benchmark")
 
 S = TypeVar("S", bound=Settings)
 
@@ -31,6 +31,8 @@ class Run(Settings):
     launcher: str  # for dvc.yaml: what starts the training stages
     device: DeviceName
     seed: Annotated[int, Field(ge=0, lt=2**32)]
+    framework: Framework
+    recipe: Literal["ours", "reference"]
 
 
 def read_run() -> Run:
@@ -42,6 +44,18 @@ def read_run() -> Run:
 def read_section(name: str, settings: type[S]) -> S:
     """One section of params.yaml as its class."""
     return settings.parse(name, _read().get(name, {}))
+
+
+def read_recipe(run: Run, name: Literal["train", "finetune"], settings: type[S]) -> S:
+    """The section `train` or `finetune`, with what the reference recipe changes where that is chosen.
+
+    MindSpore has the reference recipe only.
+    """
+    if run.recipe == "ours" and run.framework == "torch":
+        return read_section(name, settings)
+    values = _read()
+    reference = _mapping(_mapping(values.get("reference"), "reference").get(name), f"reference.{name}")
+    return settings.parse(f"reference.{name}", {**_mapping(values.get(name), name), **reference})
 
 
 def read_scale(description: str | None, option: str = "--scale") -> int:
@@ -70,6 +84,12 @@ def main(stage: Callable[[], None]) -> None:
     except KeyboardInterrupt as interruption:
         print(interruption or "interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _mapping(values: object, name: str) -> dict[str, Any]:
+    if not isinstance(values, dict):
+        raise InputError(f"{PARAMS}: {name}: expected keys and values")
+    return values
 
 
 def _read() -> dict[str, Any]:

@@ -18,9 +18,9 @@ def train() -> None:
     """Train on `data/x<scale>/train.h5`; write weights and curve to `models/x<scale>/scratch.*`."""
     scale = stage.read_scale(__doc__)
     run = stage.read_run()
-    settings = stage.read_section("train", TrainSettings)
+    settings = stage.read_recipe(run, "train", TrainSettings)
     model = stage.read_section("model", ModelSettings)
-    where = device.choose(run.device)
+    where = device.choose(run.device, run.framework)
     file = Path(f"data/x{scale}/train.h5")
     data = patches.load(file, scale, settings.held_out_share)
     torch.manual_seed(run.seed)

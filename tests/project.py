@@ -27,6 +27,11 @@ TINY = {
 }
 
 
+def _is_result(name: str) -> bool:
+    """Whether the pipeline writes the file; metrics/frameworks.json is an input of the report."""
+    return name.startswith("metrics/") and name != "metrics/frameworks.json"
+
+
 class Project:
     """A repository of this project, in which Git and DVC can be run."""
 
@@ -38,7 +43,7 @@ class Project:
         """A copy of this repository's working tree with a Git history and tiny settings."""
         listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
         for name in subprocess.check_output(listed, cwd=ROOT, text=True).splitlines():
-            if (ROOT / name).is_file() and name != "dvc.lock" and not name.startswith("metrics/"):
+            if (ROOT / name).is_file() and name != "dvc.lock" and not _is_result(name):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, folder / name)
         params = yaml.safe_load((folder / "params.yaml").read_text())

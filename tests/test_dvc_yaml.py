@@ -71,7 +71,10 @@ def test_parameters_are_those_the_script_reads(name):
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "stage.read_section"
     }
-    read |= {key for key in ("scale", "seed", "device") if f"run.{key}" in source}
+    if "stage.read_recipe" in source:
+        sections = set(re.findall(r'stage\.read_recipe\(run, "(\w+)"', source))
+        read |= {*sections, "reference", "recipe", "framework"}
+    read |= {key for key in ("scale", "seed", "device", "framework") if f"run.{key}" in source}
     assert listed == read
 
 

@@ -6,7 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import stage
 import yaml
+
+from fsrcnn.training import TrainSettings
+from fsrcnn.transfer import FinetuneSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -55,6 +59,8 @@ def changed(path: str, value: object) -> dict:
         ("evaluate.py", "device", "npu"),
         ("evaluate.py", "seed", -1),
         ("evaluate.py", "sclae", 4),
+        ("evaluate.py", "framework", "tensorflow"),
+        ("train.py", "recipe", "theirs"),
         ("train.py", "train.epochs", -3),
         ("train.py", "train.optimiser", "adam"),
         ("train.py", "model.d", 0),
@@ -67,6 +73,18 @@ def changed(path: str, value: object) -> dict:
 )
 def test_bad_value_is_one_line(fails, script, path, value):
     assert path in fails(script, changed(path, value))
+
+
+@pytest.mark.parametrize("choice", [("recipe", "reference"), ("framework", "mindspore")])
+def test_reference_recipe_takes_the_place_of_ours(tmp_path, monkeypatch, choice):
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(changed(*choice)))
+    monkeypatch.chdir(tmp_path)
+    run = stage.read_run()
+    train = stage.read_recipe(run, "train", TrainSettings)
+    assert train.model_dump() == PARAMS["reference"]["train"]
+    finetune = stage.read_recipe(run, "finetune", FinetuneSettings)
+    assert finetune.source_scale == PARAMS["finetune"]["source_scale"]
+    assert finetune.average == PARAMS["reference"]["finetune"]["average"]
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,9 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from fsrcnn.evaluation import upscaled
+from fsrcnn.evaluation import Network, upscaled
 from fsrcnn.files import atomic
 from fsrcnn.hdf5 import Luma, Pair
-from fsrcnn.model import FSRCNN
 from fsrcnn.quality import psnr
 
 SIDE = 128  # of the detail, in high-resolution pixels
@@ -17,7 +16,7 @@ ZOOM = 3
 CAPTION = 24
 
 
-def draw_comparison(pair: Pair, scale: int, network: FSRCNN, device: torch.device, path: Path) -> None:
+def draw_comparison(pair: Pair, scale: int, network: Network, device: torch.device, path: Path) -> None:
     """Write a PNG of the detail of `pair` with the most contrast, with each method's PSNR over the image."""
     target = pair.hr / np.float32(255)
     side = min(SIDE, *target.shape)

@@ -1,14 +1,16 @@
 """PSNR and SSIM on the evaluation files, for bicubic interpolation and for networks."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from fsrcnn import hdf5
+from fsrcnn.device import Device
 from fsrcnn.errors import InputError
 from fsrcnn.hdf5 import Luma
 from fsrcnn.images import upscale_bicubic
@@ -16,6 +18,7 @@ from fsrcnn.model import FSRCNN
 from fsrcnn.quality import psnr, ssim
 
 BICUBIC = "bicubic"
+Network = Callable[[Tensor], Tensor]  # as FSRCNN.forward
 
 
 class Score(NamedTuple):
@@ -29,8 +32,19 @@ class Score(NamedTuple):
     ssim: float
 
 
-def evaluate(folder: Path, scale: int, networks: dict[str, FSRCNN], device: torch.device) -> list[Score]:
+def on_device(network: FSRCNN, device: Device) -> Network:
+    """The network, ready to run through the framework that the device belongs to."""
+    if isinstance(device, torch.device):
+        return network.to(device)
+    from fsrcnn.mindspore_model import from_torch, on_tensors  # needs MindSpore
+
+    return on_tensors(from_torch(network))
+
+
+def evaluate(folder: Path, scale: int, networks: Mapping[str, Network], device: torch.device) -> list[Score]:
     """Score every image of every `<set>_<protocol>.h5` in `folder`, for bicubic and each network.
+
+    `device` is where the networks expect their input.
 
     Raises `InputError` when the folder has no evaluation file.
     """
@@ -80,7 +94,7 @@ def data_digest(path: Path, scale: int) -> str:
 
 
 def upscaled(
-    pair: hdf5.Pair, scale: int, networks: dict[str, FSRCNN], device: torch.device
+    pair: hdf5.Pair, scale: int, networks: Mapping[str, Network], device: torch.device
 ) -> Iterator[tuple[str, Luma]]:
     """(method, luma in 0..1 of the size of `pair.hr`) for bicubic and each network."""
     lr = pair.lr / np.float32(255)

@@ -1,8 +1,9 @@
 """How long one forward pass takes, by the protocol of the published timings, with every backend.
 
-The plain network (PyTorch's own layers, the deconvolution as it is) is what the others are compared
-with. All take turns in rounds, so that a machine that slows down does so for each of them. The
-floor, measured beside them, is the network's multiplications at the rate of a large matrix product.
+The plain network (the framework's own layers, the deconvolution as it is) is what the others are
+compared with; with MindSpore it is the only one. All take turns in rounds, so that a machine that
+slows down does so for each of them. The floor, measured beside them, is the network's
+multiplications at the rate of a large matrix product.
 """
 
 import time
@@ -16,13 +17,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from fsrcnn import backends
-from fsrcnn.device import description, synchronize
+from fsrcnn.device import Device, MindSporeDevice, description, framework_version, peak_memory, synchronize
 from fsrcnn.inference import InferenceNetwork
 from fsrcnn.model import FSRCNN, weight_count
 from fsrcnn.settings import Settings
 
 Count = Annotated[int, Field(ge=1)]
-Call = Callable[[Tensor], object]
+Call = Callable[[Any], object]  # of a tensor of the framework
 
 ROUND = 50  # calls in a row; long enough for a backend's threads and caches to settle
 FRAME = (1080, 1920)  # of the output
@@ -39,22 +40,23 @@ class BenchmarkSettings(Settings):
     frames: Count  # of 1920x1080 output
 
 
-def measure(network: FSRCNN, settings: BenchmarkSettings, device: torch.device) -> dict[str, Any]:
+def measure(network: FSRCNN, settings: BenchmarkSettings, device: Device) -> dict[str, Any]:
     """Time the plain network and the backends in float32: milliseconds a batch, and on what.
 
     `speedup` is against the plain network; `sgemm_share` is the floor over the median, which can
     exceed 1 where the library's matrix product is not the best possible. Frames are single images,
     the network alone.
     """
-    network = network.to(device).eval()
-    batch = torch.rand(settings.batch_size, 1, settings.height, settings.width, device=device)
-    frame = torch.rand(1, 1, *(side // network.scale for side in FRAME), device=device)
-    networks: dict[str, Call] = {"plain": network, **fast_networks(network, device)}
+    batch = _put(torch.rand(settings.batch_size, 1, settings.height, settings.width), device)
+    frame = _put(torch.rand(1, 1, *(side // network.scale for side in FRAME)), device)
+    networks = {"plain": plain_network(network, device), **fast_networks(network, device)}
     with torch.no_grad():
         times = time_calls(networks, batch, settings.warmup, settings.iterations, device)
         frames = time_calls(networks, frame, settings.warmup // 20, settings.frames, device)
         rate = sgemm_rate(device)
-    floor = 2 * weight_count(network) * batch.numel() / rate
+    pixels = settings.batch_size * settings.height * settings.width
+    floor = 2 * weight_count(network) * pixels / rate
+    framework, version = framework_version(device)
     results = {
         name: {
             "latency_ms": statistics(seconds),
@@ -68,7 +70,10 @@ def measure(network: FSRCNN, settings: BenchmarkSettings, device: torch.device) 
         "device": device.type,
         "device_name": description(device),
         "threads": torch.get_num_threads(),
+        "framework": framework,
+        "framework_version": version,
         "torch": torch.__version__,
+        "peak_memory_mib": round(peak_memory(device) / 2**20),
         "scale": network.scale,
         "batch_size": settings.batch_size,
         "input_shape": list(batch.shape),
@@ -84,8 +89,19 @@ def measure(network: FSRCNN, settings: BenchmarkSettings, device: torch.device) 
     }
 
 
-def fast_networks(network: FSRCNN, device: torch.device) -> dict[str, Call]:
+def plain_network(network: FSRCNN, device: Device) -> Call:
+    """The network through the layers of the device's framework; MindSpore's returns a NumPy array."""
+    if isinstance(device, torch.device):
+        return network.to(device).eval()
+    from fsrcnn.mindspore_model import compiled  # needs MindSpore
+
+    return compiled(network)
+
+
+def fast_networks(network: FSRCNN, device: Device) -> dict[str, Call]:
     """The backends that run on the device: on the CPU all that are installed, elsewhere torch's."""
+    if isinstance(device, MindSporeDevice):
+        return {}
     if device.type == "cpu":
         return {name: _on_arrays(backends.load(network, name)) for name in backends.available()}
     inference: dict[str, Call] = {"eager": InferenceNetwork(network)}
@@ -98,8 +114,16 @@ def _on_arrays(backend: backends.Backend) -> Call:
     return lambda y: backend(y.numpy())
 
 
+def _put(values: Tensor, device: Device) -> Any:  # noqa: ANN401  # a tensor of either framework
+    if isinstance(device, torch.device):
+        return values.to(device)
+    import mindspore
+
+    return mindspore.Tensor(values.numpy())
+
+
 def time_calls(
-    calls: Mapping[str, Call], batch: Tensor, warmup: int, iterations: int, device: torch.device
+    calls: Mapping[str, Call], batch: object, warmup: int, iterations: int, device: Device
 ) -> dict[str, np.ndarray]:
     """Seconds of each of `iterations` calls on `batch` after `warmup` ones, the device waited for.
 
@@ -138,14 +162,16 @@ def statistics(seconds: np.ndarray) -> dict[str, float]:
     }
 
 
-def sgemm_rate(device: torch.device) -> float:
+def sgemm_rate(device: Device) -> float:
     """The device's float32 matrix product in FLOP/s: the best of 20 of 2048 x 2048."""
-    a, b = torch.randn(2, 2048, 2048, device=device)
+    a, b = (_put(torch.randn(2048, 2048), device) for _ in range(2))
     best = float("inf")
     for _ in range(20):
         synchronize(device)
         started = time.perf_counter()
-        a @ b
+        product = a @ b
+        if isinstance(device, MindSporeDevice):
+            product.asnumpy()  # it may be computed only when it is read
         synchronize(device)
         best = min(best, time.perf_counter() - started)
     return 2 * 2048**3 / best

@@ -36,6 +36,7 @@ PUBLISHED_SET5 = {
     ],
     "standard": [("paper", 36.94, 33.06, 30.55)],
 }
+FRAMEWORKS = {"torch": "PyTorch", "mindspore": "MindSpore"}
 METHODS = {"bicubic": "bicubic", "scratch": "**ours, from scratch**", "transfer": "**ours, transferred**"}
 
 
@@ -53,11 +54,17 @@ class Measurement(NamedTuple):
         return int(self.evaluate["scale"])
 
 
-def markdown(measurements: Sequence[Measurement], images: Iterable[str]) -> str:
-    """The whole report; `images` are the paths of its pictures, relative to it."""
+def markdown(
+    measurements: Sequence[Measurement], images: Iterable[str], frameworks: Mapping[str, Any]
+) -> str:
+    """The whole report.
+
+    `images` are the paths of its pictures, relative to it; `frameworks` is the content of
+    `metrics/frameworks.json`, which benchmarks/frameworks.py writes.
+    """
     ours = {m.scale: m for m in measurements if m.evaluate["train_data"] == TRAIN_DATA}
     other = [m for m in measurements if m.evaluate["train_data"] != TRAIN_DATA]
-    parts = ["# Report", _training(ours.get(4)), _inference(ours.get(4))]
+    parts = ["# Report", _training(ours.get(4), frameworks), _inference(ours.get(4), frameworks)]
     if ours:
         parts.append(
             "## Quality\n\nMean of the images, on Y: PSNR in dB / SSIM. Compare within one protocol only."
@@ -94,8 +101,18 @@ def draw_curves(curves: Mapping[str, Sequence[Mapping[str, float | None]]], path
         figure.savefig(temporary, dpi=100, metadata={"Software": None})
 
 
-def _training(m: Measurement | None) -> str:
+def _training(m: Measurement | None, frameworks: Mapping[str, Any]) -> str:
+    device = _device(frameworks["device_name"], frameworks["threads"])
     rows: list[Sequence[str]] = list(PUBLISHED_TRAINING)
+    rows += [
+        (
+            f"reference recipe, {FRAMEWORKS[name]}",
+            device,
+            f"{r['psnr']:.2f} after {r['epochs']} epochs" if "psnr" in r else "",
+            f"{r['seconds_per_epoch']:.0f}",
+        )
+        for name, r in frameworks["results"].items()
+    ]
     note = "No training at ×4 on the 91 images was measured."
     if m:
         rows += _our_training(m, [("Set5", "reference")])
@@ -107,13 +124,19 @@ def _training(m: Measurement | None) -> str:
     return f"## Training, ×4\n\n{_table(['model', 'device', 'Set5 PSNR', 's an epoch'], rows)}\n\n{note}"
 
 
-def _inference(m: Measurement | None) -> str:
+def _inference(m: Measurement | None, frameworks: Mapping[str, Any]) -> str:
+    both = _device(frameworks["device_name"], frameworks["threads"])
     rows: list[Sequence[str]] = list(PUBLISHED_INFERENCE)
+    rows += [
+        (f"plain {FRAMEWORKS[name]}, side by side", both, f"{r['latency_ms']['median']:.1f}")
+        for name, r in frameworks["results"].items()
+    ]
     note = "No latency at ×4 was measured."
     if m:
         b = m.benchmark
         device = _device(b["device_name"], b["threads"])
-        rows.append(("**ours, plain PyTorch**", device, f"{b['latency_ms']['median']:.1f}"))
+        plain = FRAMEWORKS[b.get("framework", "torch")]
+        rows.append((f"**ours, plain {plain}**", device, f"{b['latency_ms']['median']:.1f}"))
         rows += [
             (f"**ours, backend {name}**", device, f"{backend['latency_ms']['median']:.1f}")
             for name, backend in b["backends"].items()
