@@ -26,7 +26,7 @@ from fsrcnn.patches import TrainingData
 from fsrcnn.training import TrainSettings, fit
 
 SCALE = 4
-SHORT = {"epochs": 14, "steps_per_epoch": 400, "average": 0.99}
+SHORT = {"epochs": 14, "steps_per_epoch": 800, "average": 0.99}
 REFERENCE_EPOCHS = 20
 
 
