@@ -148,7 +148,8 @@ def _bind_mindspore(name: str) -> None:
     mindspore = _mindspore()
     mindspore.set_device(TARGETS[name])
     if name == "cpu":
-        mindspore.device_context.cpu.op_tuning.threads_num(torch.get_num_threads())
+        # The thread that calls works too; one thread more than cores, and they wait for each other.
+        mindspore.device_context.cpu.op_tuning.threads_num(max(1, torch.get_num_threads() - 1))
         _limit_onednn(Path(mindspore.__file__).parent / "lib" / "libdnnl.so.3")
 
 
