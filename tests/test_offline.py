@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 PROGRAM = """
-import importlib, pkgutil, sys
+import importlib, importlib.util, pkgutil, sys
 
 def refuse(event, arguments):
     if event in {"socket.connect", "socket.getaddrinfo", "socket.sendto"}:
@@ -17,6 +17,8 @@ sys.addaudithook(refuse)
 import fsrcnn
 names = [module.name for module in pkgutil.iter_modules(fsrcnn.__path__, "fsrcnn.")]
 names += [module.name for module in pkgutil.iter_modules(["pipeline"])]
+if importlib.util.find_spec("mindspore") is None:  # an extra
+    names = [name for name in names if "mindspore" not in name]
 sys.path.insert(0, "pipeline")
 for name in names:
     importlib.import_module(name)
