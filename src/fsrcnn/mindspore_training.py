@@ -10,19 +10,19 @@ import time
 from collections.abc import Callable
 
 import mindspore
+import torch
 from mindspore import nn, ops
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from fsrcnn.batches import GridPasses, RandomCrops
 from fsrcnn.device import MindSporeDevice, synchronize
 from fsrcnn.errors import InputError
 from fsrcnn.mindspore_model import MindSporeFSRCNN, copy_to, from_torch, on_tensors
 from fsrcnn.model import FSRCNN
 from fsrcnn.patches import Batch, TrainingData
-from fsrcnn.quality import psnr, psnr_of_mse
+from fsrcnn.quality import psnr_of_mse
 from fsrcnn.schedule import factor
-from fsrcnn.training import CHECK_EVERY, Epoch, TrainSettings
+from fsrcnn.training import CHECK_EVERY, Epoch, TrainSettings, choose_batches, diverged, held_out_psnr
 
 log = logging.getLogger(__name__)
 
@@ -55,13 +55,7 @@ def fit(
     for settings that `check` refuses and when the loss stops being finite.
     """
     check(settings)
-    batches: RandomCrops | GridPasses
-    if settings.sampling == "patches" or not settings.steps_per_epoch:
-        batches = passes = GridPasses(data.pool, seed, settings.batch_size)
-        steps_per_epoch = settings.steps_per_epoch or passes.per_pass
-    if settings.sampling == "crops":
-        batches = RandomCrops(data.pool, seed, settings.batch_size, settings.crop)
-        steps_per_epoch = settings.steps_per_epoch or steps_per_epoch
+    batches, steps_per_epoch = choose_batches(data.pool, settings, seed)
     total = settings.epochs * steps_per_epoch
     factors = [factor(settings.schedule, step, total, settings.warmup_steps) for step in range(total + 1)]
     cell = from_torch(network)
@@ -91,7 +85,7 @@ def fit(
                     loss,
                     psnr_of_mse(loss),
                     settings.learning_rate * factors[step + 1],
-                    _held_out_psnr(cell, data),
+                    held_out_psnr(on_tensors(cell), data, torch.device("cpu")),
                 )
                 curve.append(row)
                 log.info("epoch %d/%d  %.0f s  loss %.3e", row.epoch, settings.epochs, seconds, loss)
@@ -136,14 +130,5 @@ def _sum_of(losses: list[mindspore.Tensor], done: int, rate: float) -> float:
     values = [float(loss.asnumpy()) for loss in losses]
     for i, value in enumerate(values):
         if not math.isfinite(value):
-            raise InputError(
-                f"training diverged: loss {value} at step {done - len(values) + i + 1}, "
-                f"learning rate {rate:.2g}; lower the learning rate"
-            )
+            raise diverged(value, done - len(values) + i, rate)
     return sum(values)
-
-
-def _held_out_psnr(cell: MindSporeFSRCNN, data: TrainingData) -> float | None:
-    upscale = on_tensors(cell)
-    values = [psnr(upscale(lr).clamp(0, 1), hr) for lr, hr in data.held_out]
-    return sum(values) / len(values) if values else None

@@ -25,7 +25,7 @@ from fsrcnn.errors import InputError
 from fsrcnn.interrupts import Interrupts
 from fsrcnn.model import FSRCNN
 from fsrcnn.optimizer import build_optimizer
-from fsrcnn.patches import TrainingData
+from fsrcnn.patches import PatchPool, TrainingData
 from fsrcnn.quality import psnr, psnr_of_mse
 from fsrcnn.resume import TrainingState
 from fsrcnn.schedule import ScheduleName, factor
@@ -158,15 +158,7 @@ class _Training:
     ) -> None:
         self.network, self.data, self.settings, self.device = network, data, settings, device
         self.workers, self.part = workers, workers.part(settings.batch_size)
-        pool = data.pool.to(device)
-        self.batches: RandomCrops | GridPasses
-        self.batches = RandomCrops(pool, seed, settings.batch_size, settings.crop)
-        self.steps_per_epoch = settings.steps_per_epoch or 0
-        if settings.sampling == "patches" or not self.steps_per_epoch:
-            passes = GridPasses(pool, seed, settings.batch_size)
-            self.steps_per_epoch = self.steps_per_epoch or passes.per_pass
-            if settings.sampling == "patches":
-                self.batches = passes
+        self.batches, self.steps_per_epoch = choose_batches(data.pool.to(device), settings, seed)
         self.total = settings.epochs * self.steps_per_epoch
         self.optimizer = build_optimizer(
             network, settings.optimizer, settings.learning_rate, settings.deconvolution_rate
@@ -223,11 +215,7 @@ class _Training:
         if len(bad):
             first = int(bad[0])
             step = self.step - done + first
-            rate = self.rates[0] * self._rate_factor(step)
-            raise InputError(
-                f"training diverged: loss {float(self.losses[first])} at step {step + 1}, "
-                f"learning rate {rate:.2g}; lower the learning rate"
-            )
+            raise diverged(float(self.losses[first]), step, self.rates[0] * self._rate_factor(step))
 
     def end_epoch(self) -> Epoch:
         """Add the epoch's row to the curve."""
@@ -242,7 +230,7 @@ class _Training:
             loss,
             psnr_of_mse(loss),
             self.rates[0] * self._rate_factor(self.step),
-            _held_out_psnr(
+            held_out_psnr(
                 self.network if self.average is None else self.average.module, self.data, self.device
             ),
         )
@@ -277,6 +265,34 @@ class _Training:
             self.network.load_state_dict(self.average.module.state_dict())
 
 
+def choose_batches(
+    pool: PatchPool, settings: TrainSettings, seed: int
+) -> tuple[RandomCrops | GridPasses, int]:
+    """The batches that the settings ask for, and the steps of an epoch."""
+    crops = RandomCrops(pool, seed, settings.batch_size, settings.crop)
+    if settings.sampling == "crops" and settings.steps_per_epoch:
+        return crops, settings.steps_per_epoch
+    passes = GridPasses(pool, seed, settings.batch_size)
+    return passes if settings.sampling == "patches" else crops, settings.steps_per_epoch or passes.per_pass
+
+
+@torch.no_grad()
+def held_out_psnr(
+    upscale: Callable[[Tensor], Tensor], data: TrainingData, device: torch.device
+) -> float | None:
+    """Mean PSNR in dB over the held-out images; None where there are none."""
+    values = [psnr(upscale(lr.to(device)).clamp(0, 1), hr.to(device)) for lr, hr in data.held_out]
+    return sum(values) / len(values) if values else None
+
+
+def diverged(loss: float, step: int, rate: float) -> InputError:
+    """The error for a loss that is not finite, at `step`, counted from 0."""
+    return InputError(
+        f"training diverged: loss {loss} at step {step + 1}, learning rate {rate:.2g}; "
+        "lower the learning rate"
+    )
+
+
 def _log_row(row: Epoch, epochs: int) -> None:
     log.info(
         "epoch %d/%d  %.0f s  loss %.3e  held-out PSNR %s",
@@ -303,11 +319,3 @@ def _loss_function(
         return loss
     compiled: Callable[[Tensor, Tensor], Tensor] = torch.compile(loss, dynamic=False)
     return compiled
-
-
-@torch.no_grad()
-def _held_out_psnr(network: torch.nn.Module, data: TrainingData, device: torch.device) -> float | None:
-    if not data.held_out:
-        return None
-    values = [psnr(network(lr.to(device)).clamp(0, 1), hr.to(device)) for lr, hr in data.held_out]
-    return sum(values) / len(values)
