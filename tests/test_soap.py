@@ -81,3 +81,18 @@ def test_frozen_parameters_stay():
         optimizer.step()
     assert torch.equal(frozen, torch.ones(2, 2))
     assert not torch.equal(free, torch.ones(2, 2))
+
+
+def test_no_step_is_longer_than_adams_longest():
+    # Gradients that turn between two refreshes of the bases leave `square` behind.
+    torch.manual_seed(2)
+    x = torch.nn.Parameter(torch.zeros(6, 6))
+    optimizer = SOAP([{"params": [x]}], lr=1.0)
+    longest = 0.0
+    for step in range(200):
+        axis = torch.eye(6)[step // 17 % 6]
+        before = x.detach().clone()
+        x.grad = torch.outer(axis, axis) + 1e-6 * torch.randn(6, 6)
+        optimizer.step()
+        longest = max(longest, float((x.detach() - before).norm()))
+    assert 1 < longest <= 6 * 1.001  # all 36 coordinates at 1

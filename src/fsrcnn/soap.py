@@ -71,8 +71,10 @@ class SOAP(torch.optim.Optimizer):
             return correction * mean / (square.sqrt() + group["eps"])
         left, right = state["bases"]
         square.lerp_((left.mT @ gradient @ right).square(), 1 - beta2)
-        direction = (left.mT @ mean @ right) / (square.sqrt() + group["eps"])
-        update = correction * (left @ direction @ right.mT)
+        direction = correction * (left.mT @ mean @ right) / (square.sqrt() + group["eps"])
+        # With equal betas no step of Adam is longer than 1; one is where the basis has just turned and
+        # `square` belongs to the old one, and then it throws the network far off.
+        update = left @ direction.clamp_(-1, 1) @ right.mT
         if step % group["frequency"] == 0:
             _refresh(state)
         return update
