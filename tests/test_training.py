@@ -6,13 +6,14 @@ import torch
 from fsrcnn.errors import InputError
 from fsrcnn.model import FSRCNN
 from fsrcnn.patches import TrainingData
-from fsrcnn.training import TrainSettings, fit
+from fsrcnn.training import TrainSettings, fit, loss_function
 
 CPU = torch.device("cpu")
 REFERENCE = {
     "optimizer": "adam",
     "learning_rate": 0.001,
     "deconvolution_rate": 0.1,
+    "loss": "mse",
     "schedule": "constant",
     "warmup_steps": 0,
     "sampling": "patches",
@@ -47,6 +48,19 @@ def test_training_improves_on_held_out_photographs(data, optimizer, precision):
     assert [row.epoch for row in curve] == [1, 2, 3]
     assert curve[-1].held_out_psnr > curve[0].held_out_psnr + 1
     assert curve[-1].loss < curve[0].loss
+
+
+def test_rmse_is_the_mean_of_the_crops_roots(data):
+    torch.manual_seed(1)
+    network = FSRCNN(4)
+    batch = data.pool.cut(data.pool.grid()[:3], 6)
+    with torch.no_grad():
+        errors = (network.subpixel(batch.lr) - batch.hr).square().mean((1, 2, 3))
+        assert errors.max() > 1.1 * errors.min()  # or both losses would be the same
+        for name, expected in {"mse": errors.mean(), "rmse": errors.sqrt().mean()}.items():
+            loss, error = loss_function(network, settings(loss=name), CPU)(*batch)
+            torch.testing.assert_close(loss, expected, atol=0, rtol=1e-4)
+            torch.testing.assert_close(error, errors.mean())
 
 
 def test_an_epoch_is_one_pass_over_the_patches(data):

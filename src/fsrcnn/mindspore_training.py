@@ -27,7 +27,7 @@ from fsrcnn.training import CHECK_EVERY, Epoch, TrainSettings, choose_batches, d
 log = logging.getLogger(__name__)
 
 Step = Callable[[mindspore.Tensor, mindspore.Tensor], mindspore.Tensor]
-SUPPORTED = {"optimizer": "adam", "precision": "float32", "average": 0.0}
+SUPPORTED = {"optimizer": "adam", "loss": "mse", "precision": "float32", "average": 0.0}
 
 
 def check(settings: TrainSettings) -> None:

@@ -1,4 +1,4 @@
-"""The training loop: batches from a `PatchPool`, MSE on the sub-pixel form, one optimiser step.
+"""The training loop: batches from a `PatchPool`, the error of the sub-pixel form, one optimiser step.
 
 Train from Python:
 
@@ -15,7 +15,6 @@ from typing import Annotated, Any, Literal, NamedTuple
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
@@ -37,6 +36,7 @@ log = logging.getLogger(__name__)
 AVERAGE_EVERY = 8  # steps; an update of the average costs as much as one of Adam
 CHECK_EVERY = 100  # steps between two looks at the loss, which on a GPU wait for it
 SAVE_EVERY = 20.0  # seconds of work that a kill may cost
+FLOOR = 1e-6  # of a crop's squared error under a root, whose slope at 0 is infinite
 ALONE = Workers()
 
 Count = Annotated[int, Field(ge=1)]
@@ -49,6 +49,7 @@ class TrainSettings(Settings):
     optimizer: Literal["adam", "soap"]
     learning_rate: Annotated[float, Field(gt=0, le=1)]
     deconvolution_rate: Annotated[float, Field(gt=0, le=100)]  # times learning_rate
+    loss: Literal["mse", "rmse"]  # mean over the crops of their mean squared errors, or of its roots
     schedule: ScheduleName
     warmup_steps: Annotated[int, Field(ge=0)]
     sampling: Literal["patches", "crops"]  # the published grid, or random crops with flips
@@ -63,7 +64,10 @@ class TrainSettings(Settings):
 
 
 class Epoch(NamedTuple):
-    """One row of the training curve; `seconds` are of training alone, from its start."""
+    """One row of the training curve; `loss` is the mean squared error, whichever loss is minimised.
+
+    `seconds` are of training alone, from its start.
+    """
 
     epoch: int
     step: int
@@ -168,7 +172,7 @@ class _Training:
         if settings.average:
             decay = settings.average**AVERAGE_EVERY
             self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay))
-        self.loss_of = _loss_function(network, settings, device)
+        self.loss_of = loss_function(network, settings, device)
         self.step = 0
         self.seconds = 0.0
         self.losses = torch.zeros(self.steps_per_epoch, device=device)
@@ -188,7 +192,7 @@ class _Training:
         """One step of the optimiser; an interruption leaves it done or not begun."""
         started = time.perf_counter()
         batch = self.batches.cut(self.step, self.part)
-        loss = self.loss_of(*batch)
+        loss, error = self.loss_of(*batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.workers.average_gradients(self.network.parameters())
@@ -197,7 +201,7 @@ class _Training:
             for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
                 group["lr"] = rate * rate_factor
             self.optimizer.step()
-            self.losses[self.step % self.steps_per_epoch] = loss.detach()
+            self.losses[self.step % self.steps_per_epoch] = error
             self.step += 1
             if self.average is not None and (
                 self.step % AVERAGE_EVERY == 0 or self.step % self.steps_per_epoch == 0
@@ -304,18 +308,22 @@ def _log_row(row: Epoch, epochs: int) -> None:
     )
 
 
-def _loss_function(
+def loss_function(
     network: FSRCNN, settings: TrainSettings, device: torch.device
-) -> Callable[[Tensor, Tensor], Tensor]:
-    def loss(lr: Tensor, hr: Tensor) -> Tensor:
+) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """A function of lr and hr: what is minimised, and the mean squared error."""
+
+    def loss(lr: Tensor, hr: Tensor) -> tuple[Tensor, Tensor]:
         with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
             out = network.subpixel(lr)
-        return F.mse_loss(out.float(), hr)
+        errors = (out.float() - hr).square().mean((1, 2, 3))
+        error = errors.mean()
+        return (error if settings.loss == "mse" else (errors + FLOOR).sqrt().mean()), error.detach()
 
     if not settings.compile:
         return loss
     if device.type == "cpu" and not shutil.which("g++"):
         log.warning("train.compile: no C++ compiler (g++) found; training runs uncompiled, slower")
         return loss
-    compiled: Callable[[Tensor, Tensor], Tensor] = torch.compile(loss, dynamic=False)
+    compiled: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = torch.compile(loss, dynamic=False)
     return compiled
