@@ -138,7 +138,7 @@ def main() -> None:
     write_json(RESULT, {**head, "results": results})
     print(f"{head['device_name']}, {head['threads']} threads, {head['date']}")
     for name, r in results.items():
-        psnr = f", Set5 {r['psnr']:.2f} dB after {r['epochs']} epochs" if "psnr" in r else ""
+        psnr = f", Set5 {r['psnr']:.2f} dB after epoch {r['epochs']}" if "psnr" in r else ""
         median = r["latency_ms"]["median"]
         print(f"{name} {r['version']}: {r['seconds_per_epoch']} s an epoch, {median} ms a batch{psnr}")
 

@@ -84,7 +84,8 @@ def test_frozen_parameters_stay(data):
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("optimizer", "soap"), ("precision", "bfloat16"), ("average", 0.9)]
+    ("key", "value"),
+    [("optimizer", "soap"), ("loss", "rmse"), ("precision", "bfloat16"), ("average", 0.9)],
 )
 def test_settings_it_lacks_are_refused(key, value):
     with pytest.raises(InputError, match=f"reference: {key} is {value}; with framework mindspore") as caught:

@@ -108,7 +108,7 @@ def _training(m: Measurement | None, frameworks: Mapping[str, Any]) -> str:
         (
             f"reference recipe, {FRAMEWORKS[name]}",
             device,
-            f"{r['psnr']:.2f} after {r['epochs']} epochs" if "psnr" in r else "",
+            f"{r['psnr']:.2f} after epoch {r['epochs']}" if "psnr" in r else "",
             f"{r['seconds_per_epoch']:.0f}",
         )
         for name, r in frameworks["results"].items()
