@@ -31,6 +31,7 @@ OURS = TrainSettings(
     optimizer="adam",
     learning_rate=0.001,
     deconvolution_rate=0.1,
+    loss="mse",
     schedule="constant",
     warmup_steps=0,
     sampling="patches",
