@@ -33,8 +33,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="default: params.yaml's")
     arguments = parser.parse_args()
     params = yaml.safe_load(Path("params.yaml").read_text())
-    epochs = arguments.epochs or params["train"]["epochs"]
-    settings = TrainSettings.parse("train", {**params["train"], "epochs": epochs})
+    if arguments.epochs is not None:
+        params["train"]["epochs"] = arguments.epochs
+    settings = TrainSettings.parse("train", params["train"])
     shape = arguments.model or [params["model"][name] for name in ("d", "s", "m")]
     folder = Path(f"data/x{arguments.scale}")
     network = FSRCNN(arguments.scale, *shape)
