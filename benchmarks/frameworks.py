@@ -24,17 +24,20 @@ import torch
 import yaml
 from torch.nn import functional as F
 
-from fsrcnn import checkpoint, device, mindspore_training, patches
-from fsrcnn.batches import GridPasses
-from fsrcnn.evaluation import evaluate, on_device, summarize
+from fsrcnn import device
+from fsrcnn.evaluation.latency import plain_network, time_calls
+from fsrcnn.evaluation.latency import statistics as latency_statistics
+from fsrcnn.evaluation.scores import evaluate, on_device, summarize
 from fsrcnn.files import write_json
-from fsrcnn.latency import plain_network, time_calls
-from fsrcnn.latency import statistics as latency_statistics
-from fsrcnn.mindspore_model import from_torch
-from fsrcnn.model import FSRCNN
-from fsrcnn.optimizer import build_optimizer
-from fsrcnn.patches import Batch
-from fsrcnn.training import TrainSettings
+from fsrcnn.mindspore import loop as mindspore_training
+from fsrcnn.mindspore.network import from_torch
+from fsrcnn.network import checkpoint
+from fsrcnn.network.model import FSRCNN
+from fsrcnn.training import pool
+from fsrcnn.training.batches import GridPasses
+from fsrcnn.training.loop import TrainSettings
+from fsrcnn.training.optimizer import build_optimizer
+from fsrcnn.training.pool import Batch
 
 SCALE = 4
 BATCH = (8, 1, 64, 64)
@@ -66,7 +69,7 @@ def mindspore_step(settings: TrainSettings, total: int) -> Callable[[Batch], obj
 
 def seconds_per_epoch(data: Path, settings: TrainSettings, steps: int) -> dict[str, float]:
     """Seconds an epoch takes, from the median of `ROUNDS` rounds of `steps` steps of each."""
-    batches = GridPasses(patches.load(data, SCALE, 0.0).pool, 1, settings.batch_size)
+    batches = GridPasses(pool.load(data, SCALE, 0.0).pool, 1, settings.batch_size)
     calls = {
         "torch": torch_step(settings),
         "mindspore": mindspore_step(settings, (ROUNDS + 1) * steps),

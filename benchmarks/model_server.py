@@ -15,8 +15,8 @@ from pathlib import Path
 
 import mlflow
 
-from fsrcnn import store
-from fsrcnn.logged_model import log_model
+from fsrcnn.tracking import store
+from fsrcnn.tracking.logged_model import log_model
 
 HOST = "127.0.0.1"
 JSON = {"Content-Type": "application/json"}

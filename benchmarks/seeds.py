@@ -14,12 +14,12 @@ import numpy as np
 import torch
 import yaml
 
-from fsrcnn import patches
 from fsrcnn.device import processor_name
-from fsrcnn.evaluation import evaluate, summarize
-from fsrcnn.model import FSRCNN, weight_count
+from fsrcnn.evaluation.scores import evaluate, summarize
+from fsrcnn.network.model import FSRCNN, weight_count
 from fsrcnn.settings import SCALES
-from fsrcnn.training import TrainSettings, fit
+from fsrcnn.training import pool
+from fsrcnn.training.loop import TrainSettings, fit
 
 CPU = torch.device("cpu")
 
@@ -44,7 +44,7 @@ def main() -> None:
     rows = []
     for seed in arguments.seeds:
         torch.compiler.reset()
-        data = patches.load(folder / "train.h5", arguments.scale, settings.held_out_share)
+        data = pool.load(folder / "train.h5", arguments.scale, settings.held_out_share)
         torch.manual_seed(seed)
         network = FSRCNN(arguments.scale, *shape)
         last = fit(network, data, settings, device=CPU, seed=seed)[-1]

@@ -23,8 +23,8 @@ import psutil
 from model_server import Server, request_body, served
 from PIL import Image
 
+from fsrcnn.data.samples import photographs
 from fsrcnn.device import processor_name
-from fsrcnn.samples import photographs
 from fsrcnn.settings import SCALES
 
 WARMUP = 5  # seconds that do not count

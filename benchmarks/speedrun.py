@@ -18,12 +18,13 @@ import torch
 import yaml
 from throughput import REFERENCE_BATCH, reference_seconds, write_patch_file
 
-from fsrcnn import hdf5, patches
+from fsrcnn.data import hdf5
 from fsrcnn.device import processor_name
 from fsrcnn.files import atomic
-from fsrcnn.model import FSRCNN
-from fsrcnn.patches import TrainingData
-from fsrcnn.training import TrainSettings, fit
+from fsrcnn.network.model import FSRCNN
+from fsrcnn.training import pool
+from fsrcnn.training.loop import TrainSettings, fit
+from fsrcnn.training.pool import TrainingData
 
 SCALE = 4
 SHORT = {"epochs": 14, "steps_per_epoch": 800, "average": 0.99}
@@ -40,9 +41,9 @@ def main() -> None:
     arguments = parser.parse_args()
     section = yaml.safe_load(Path("params.yaml").read_text())["train"]
     settings = TrainSettings.parse("train", {**section, **SHORT})
-    training = patches.load(arguments.data / "train.h5", SCALE, settings.held_out_share)
+    training = pool.load(arguments.data / "train.h5", SCALE, settings.held_out_share)
     pairs = hdf5.read_pairs(arguments.data / "evaluation" / "Set5_reference.h5", SCALE)
-    set5 = patches.as_tensors([(pair.lr[None], pair.hr[None]) for pair in pairs])
+    set5 = pool.as_tensors([(pair.lr[None], pair.hr[None]) for pair in pairs])
     watched = TrainingData(training.pool, set5)
     print(f"{processor_name()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     curves = []

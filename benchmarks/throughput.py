@@ -19,11 +19,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from fsrcnn import hdf5, patches
+from fsrcnn.data import hdf5
 from fsrcnn.device import processor_name
-from fsrcnn.latency import sgemm_rate
-from fsrcnn.model import FSRCNN, weight_count
-from fsrcnn.training import TrainSettings, fit
+from fsrcnn.evaluation.latency import sgemm_rate
+from fsrcnn.network.model import FSRCNN, weight_count
+from fsrcnn.training import pool
+from fsrcnn.training.loop import TrainSettings, fit
 
 SCALE = 4
 REFERENCE_BATCH = 16
@@ -82,15 +83,15 @@ def reference_seconds(path: Path, steps: int) -> float:
     return (time.perf_counter() - started) / min(steps, len(loader)) * len(loader)
 
 
-def write_patch_file(pool: patches.PatchPool, path: Path) -> Tensor:
+def write_patch_file(images: pool.PatchPool, path: Path) -> Tensor:
     """The published layout of the pool's grid patches; returns the places."""
-    places, side = pool.grid(), patches.GRID_PATCH[SCALE]
+    places, side = images.grid(), pool.GRID_PATCH[SCALE]
     blocks = (
         (
             (batch.lr[:, 0] * 255).numpy(),
             (nn.functional.pixel_shuffle(batch.hr, SCALE)[:, 0] * 255).numpy(),
         )
-        for batch in (pool.cut(chunk, side) for chunk in places.split(hdf5.BLOCK))
+        for batch in (images.cut(chunk, side) for chunk in places.split(hdf5.BLOCK))
     )
     hdf5.write_patches(path, blocks, SCALE, source="benchmark", made="grid patches")
     return places
@@ -106,7 +107,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=OURS.batch_size)
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default=OURS.precision)
     arguments = parser.parse_args()
-    data = patches.load(arguments.data, SCALE, 0.0)
+    data = pool.load(arguments.data, SCALE, 0.0)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "patches.h5"
         places = write_patch_file(data.pool, path)
@@ -114,7 +115,7 @@ def main() -> None:
     settings = OURS.model_copy(update={"batch_size": arguments.batch, "precision": arguments.precision})
     curve = fit(FSRCNN(SCALE), data, settings, device=torch.device("cpu"), seed=1)
     ours = curve[1].seconds - curve[0].seconds  # the first epoch compiles
-    flop = 6 * weight_count(FSRCNN(SCALE)) * len(places) * patches.GRID_PATCH[SCALE] ** 2
+    flop = 6 * weight_count(FSRCNN(SCALE)) * len(places) * pool.GRID_PATCH[SCALE] ** 2
     floor = flop / sgemm_rate(torch.device("cpu"))
     print(f"{processor_name()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     print(

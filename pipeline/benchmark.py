@@ -7,9 +7,11 @@ from pathlib import Path
 
 import stage
 
-from fsrcnn import checkpoint, device, tracking
+from fsrcnn import device
+from fsrcnn.evaluation.latency import BenchmarkSettings, measure
 from fsrcnn.files import write_json
-from fsrcnn.latency import BenchmarkSettings, measure
+from fsrcnn.network import checkpoint
+from fsrcnn.tracking import runs
 
 
 def benchmark() -> None:
@@ -19,7 +21,7 @@ def benchmark() -> None:
     where = device.choose(run.device, run.framework)
     path = Path(f"models/x{run.scale}/scratch.safetensors")
     network = checkpoint.load(path)
-    tracking.connect(stage.repository_root())
+    runs.connect(stage.repository_root())
     result = measure(network, settings, where)
     write_json(Path("metrics/benchmark.json"), result)
     values = {f"latency_ms/{name}": value for name, value in result["latency_ms"].items()}
@@ -27,7 +29,7 @@ def benchmark() -> None:
         values[f"backends/{name}/latency_ms"] = backend["latency_ms"]["median"]
         for key in ("speedup", "frames_per_second"):
             values[f"backends/{name}/{key}"] = backend[key]
-    tracking.add_to_run(path, values)
+    runs.add_to_run(path, values)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import stage
 
-from fsrcnn.sources import DataSettings, prepare
+from fsrcnn.data.sets import DataSettings, prepare
 
 
 def download() -> None:

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import stage
 
-from fsrcnn import checkpoint, device, hdf5, tracking
-from fsrcnn.comparison import draw_comparison
-from fsrcnn.evaluation import Score, data_digest, evaluate, evaluation_files, on_device, summarize
+from fsrcnn import device
+from fsrcnn.data import hdf5
+from fsrcnn.evaluation.comparison import draw_comparison
+from fsrcnn.evaluation.scores import Score, data_digest, evaluate, evaluation_files, on_device, summarize
 from fsrcnn.files import atomic, write_json
-from fsrcnn.outbox import Candidate
+from fsrcnn.network import checkpoint
+from fsrcnn.tracking import runs
+from fsrcnn.tracking.outbox import Candidate
 
 KINDS = ("scratch", "transfer")
 
@@ -21,7 +24,7 @@ def evaluate_networks() -> None:
     """Write `metrics/evaluate.json`, `metrics/images.csv` and the picture `plots/comparison.png`."""
     run = stage.read_run()
     where = device.choose(run.device, run.framework)
-    tracking.connect(stage.repository_root())
+    runs.connect(stage.repository_root())
     data = Path(f"data/x{run.scale}")
     files = {kind: Path(f"models/x{run.scale}/{kind}.safetensors") for kind in KINDS}
     networks = {kind: on_device(checkpoint.load(path), where) for kind, path in files.items()}
@@ -52,7 +55,7 @@ def evaluate_networks() -> None:
         }
         psnr = summary[champion_of][champion_by][kind]["psnr"]
         candidate = Candidate(scale=run.scale, psnr=psnr, data_digest=digest)
-        tracking.add_to_run(path, values, [picture] if kind == "scratch" else [], candidate)
+        runs.add_to_run(path, values, [picture] if kind == "scratch" else [], candidate)
 
 
 if __name__ == "__main__":

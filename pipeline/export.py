@@ -7,10 +7,10 @@ from pathlib import Path
 
 import stage
 
-from fsrcnn import checkpoint
 from fsrcnn.errors import InputError
-from fsrcnn.export import difference, to_onnx
 from fsrcnn.files import atomic, sha256
+from fsrcnn.inference.onnx_graph import difference, to_onnx
+from fsrcnn.network import checkpoint
 
 LIMIT = 1e-4  # of luma in 0..1; 8-bit grey levels are 4e-3 apart
 

@@ -9,9 +9,11 @@ import recording
 import stage
 import torch
 
-from fsrcnn import checkpoint, device, patches
-from fsrcnn.training import TrainSettings
-from fsrcnn.transfer import FinetuneSettings, transfer
+from fsrcnn import device
+from fsrcnn.network import checkpoint
+from fsrcnn.training import pool
+from fsrcnn.training.loop import TrainSettings
+from fsrcnn.training.transfer import FinetuneSettings, transfer
 
 
 def finetune() -> None:
@@ -22,7 +24,7 @@ def finetune() -> None:
     where = device.choose(run.device, run.framework)
     source = Path(f"models/x{finetune.source_scale}/scratch.safetensors")
     file = Path(f"data/x{run.scale}/train.h5")
-    data = patches.load(file, run.scale, settings.held_out_share)
+    data = pool.load(file, run.scale, settings.held_out_share)
     torch.manual_seed(run.seed)
     network = transfer(checkpoint.load(source), run.scale)
     recording.record_training(

@@ -8,15 +8,17 @@ from pathlib import Path
 import stage
 import torch
 
-from fsrcnn import checkpoint, hdf5, tracking
+from fsrcnn.data import hdf5
 from fsrcnn.device import Device, MindSporeDevice, description, framework_version
 from fsrcnn.errors import InputError
 from fsrcnn.files import sha256, write_json
-from fsrcnn.model import FSRCNN
-from fsrcnn.patches import TrainingData
-from fsrcnn.resume import TrainingState
-from fsrcnn.training import Epoch, TrainSettings, fit
-from fsrcnn.workers import Workers, join
+from fsrcnn.network import checkpoint
+from fsrcnn.network.model import FSRCNN
+from fsrcnn.tracking import runs
+from fsrcnn.training.loop import Epoch, TrainSettings, fit
+from fsrcnn.training.pool import TrainingData
+from fsrcnn.training.resume import TrainingState
+from fsrcnn.training.workers import Workers, join
 
 # The columns of the curve as MLflow shows them, one group of charts for each part before the "/".
 METRICS = {
@@ -61,7 +63,7 @@ def record_training(
     if framework != "torch":
         recipe = f"{framework} {recipe}"
     tags = {"kind": kind, "scale": str(network.scale), "data": made["source"], "recipe": recipe}
-    dataset = tracking.Dataset(f"{made['source']}_x{network.scale}", file, sha256(file), made["made"])
+    dataset = runs.Dataset(f"{made['source']}_x{network.scale}", file, sha256(file), made["made"])
 
     identity = {**params, "data": sha256(file), "workers": workers.count, "train": settings.model_dump()}
     if source is not None:
@@ -72,8 +74,8 @@ def record_training(
         fit(network, data, settings, device=device, seed=seed, state=state, workers=workers)
         return
 
-    tracking.connect(stage.repository_root())
-    with tracking.training_run(
+    runs.connect(stage.repository_root())
+    with runs.training_run(
         f"x{network.scale} {kind} {recipe} seed {seed}",
         output=path,
         params={**params, "train": settings.model_dump()},
@@ -91,7 +93,7 @@ def record_training(
             run.metrics(row.epoch, {key: value for key, value in values.items() if value is not None})
 
         if isinstance(device, MindSporeDevice):
-            from fsrcnn import mindspore_training  # needs MindSpore
+            from fsrcnn.mindspore import loop as mindspore_training  # needs MindSpore
 
             curve = mindspore_training.fit(
                 network, data, settings, device=device, seed=seed, on_epoch=log_epoch
@@ -130,7 +132,7 @@ def _join(device: Device, settings: TrainSettings) -> Workers:
     """The workers that share a training; MindSpore has one, and not all settings."""
     if isinstance(device, torch.device):
         return join(device)
-    from fsrcnn import mindspore_training  # needs MindSpore
+    from fsrcnn.mindspore import loop as mindspore_training  # needs MindSpore
 
     mindspore_training.check(settings)
     if "TORCHELASTIC_RUN_ID" in os.environ:

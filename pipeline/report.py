@@ -12,9 +12,9 @@ from typing import Any
 
 import stage
 
-from fsrcnn import tracking
+from fsrcnn.evaluation.report import Measurement, draw_curves, markdown
 from fsrcnn.files import atomic, write_json
-from fsrcnn.report import Measurement, draw_curves, markdown
+from fsrcnn.tracking import runs
 
 METRICS = ("train", "evaluate", "benchmark")  # the files, and the fields of `Measurement`
 
@@ -23,7 +23,7 @@ def report() -> None:
     """Write `metrics/train.json`, `metrics/curves*` and `metrics/report.md`; print the table."""
     source = stage.read_scale(__doc__, "--source-scale")
     run = stage.read_run()
-    tracking.connect(stage.repository_root())
+    runs.connect(stage.repository_root())
     records = {
         "scratch": json.loads(Path(f"models/x{run.scale}/scratch.json").read_text()),
         "source": json.loads(Path(f"models/x{source}/scratch.json").read_text()),
@@ -51,7 +51,7 @@ def report() -> None:
         temporary.write_text(markdown(measured, images, frameworks), encoding="utf-8")
     _print_table()
     for kind in ("scratch", "transfer"):
-        tracking.add_to_run(Path(f"models/x{run.scale}/{kind}.safetensors"), {}, [picture])
+        runs.add_to_run(Path(f"models/x{run.scale}/{kind}.safetensors"), {}, [picture])
 
 
 def _recorded(but: int) -> Iterator[Measurement]:

@@ -9,9 +9,10 @@ import recording
 import stage
 import torch
 
-from fsrcnn import device, patches
-from fsrcnn.model import FSRCNN, ModelSettings
-from fsrcnn.training import TrainSettings
+from fsrcnn import device
+from fsrcnn.network.model import FSRCNN, ModelSettings
+from fsrcnn.training import pool
+from fsrcnn.training.loop import TrainSettings
 
 
 def train() -> None:
@@ -22,7 +23,7 @@ def train() -> None:
     model = stage.read_section("model", ModelSettings)
     where = device.choose(run.device, run.framework)
     file = Path(f"data/x{scale}/train.h5")
-    data = patches.load(file, scale, settings.held_out_share)
+    data = pool.load(file, scale, settings.held_out_share)
     torch.manual_seed(run.seed)
     network = FSRCNN(scale, model.d, model.s, model.m)
     recording.record_training(network, data, settings, kind="scratch", file=file, device=where, seed=run.seed)

@@ -11,8 +11,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from fsrcnn import upscale
+from fsrcnn.data.samples import photographs
 from fsrcnn.files import atomic
-from fsrcnn.samples import photographs
 
 SCALE = 4
 DETAILS = {"astronaut.png": (340, 110), "chelsea.png": (110, 60)}  # and the upper left corner of the detail

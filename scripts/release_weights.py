@@ -3,14 +3,14 @@
     python scripts/release_weights.py
 
 Run it after `dvc repro`, on a commit that holds that run's metrics: the commit is written into the
-file `src/fsrcnn/weights/x<scale>.safetensors`, beside scale, d, s, m, data, seed and Set5 PSNR.
+file `src/fsrcnn/network/released/x<scale>.safetensors`, beside scale, d, s, m, data, seed and Set5 PSNR.
 """
 
 import json
 import subprocess
 from pathlib import Path
 
-from fsrcnn import checkpoint
+from fsrcnn.network import checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -25,7 +25,7 @@ def main() -> None:
         f"psnr_Set5_{protocol}": f"{methods['scratch']['psnr']:.2f}"
         for protocol, methods in evaluation["Set5"].items()
     }
-    target = ROOT / f"src/fsrcnn/weights/x{scale}.safetensors"
+    target = ROOT / f"src/fsrcnn/network/released/x{scale}.safetensors"
     metadata = {**checkpoint.read_metadata(trained), **psnr, "commit": commit, "license": "MIT"}
     checkpoint.save(checkpoint.load(trained), target, metadata)
     print(f"{target.relative_to(ROOT)}: {target.stat().st_size} bytes, {psnr}")

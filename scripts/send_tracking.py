@@ -9,15 +9,15 @@ import logging
 import sys
 from pathlib import Path
 
-from fsrcnn import tracking
 from fsrcnn.errors import InputError
+from fsrcnn.tracking import runs
 
 
 def main() -> None:
     """Send everything in `outbox/`; say which trainings wait for being run again."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        left = tracking.connect(Path(__file__).resolve().parents[1])
+        left = runs.connect(Path(__file__).resolve().parents[1])
     except InputError as error:
         sys.exit(f"error: {error}")
     for run_id in left.resumable:

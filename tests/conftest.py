@@ -6,10 +6,10 @@ import pytest
 import torch
 from model_server import Server, served
 
-from fsrcnn.hdf5 import Pair
-from fsrcnn.images import make_pair
-from fsrcnn.patches import PatchPool, TrainingData
-from fsrcnn.samples import HELD_OUT, photographs
+from fsrcnn.data.hdf5 import Pair
+from fsrcnn.data.pairs import make_pair
+from fsrcnn.data.samples import HELD_OUT, photographs
+from fsrcnn.training.pool import PatchPool, TrainingData
 from tests.project import Project
 
 MIRROR = "FSRCNN_MIRROR"

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fsrcnn import checkpoint
 from fsrcnn.cli import main
-from fsrcnn.model import FSRCNN
+from fsrcnn.network import checkpoint
+from fsrcnn.network.model import FSRCNN
 
 
 def draw(path, width=12, height=9):

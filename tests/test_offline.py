@@ -15,7 +15,7 @@ def refuse(event, arguments):
 
 sys.addaudithook(refuse)
 import fsrcnn
-names = [module.name for module in pkgutil.iter_modules(fsrcnn.__path__, "fsrcnn.")]
+names = [module.name for module in pkgutil.walk_packages(fsrcnn.__path__, "fsrcnn.")]
 names += [module.name for module in pkgutil.iter_modules(["pipeline"])]
 if importlib.util.find_spec("mindspore") is None:  # an extra
     names = [name for name in names if "mindspore" not in name]

@@ -7,8 +7,8 @@ released network.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fsrcnn.pretrained import load_pretrained
-    from fsrcnn.upscaling import upscale
+    from fsrcnn.network.pretrained import load_pretrained
+    from fsrcnn.upscaling.image import upscale
 
 __all__ = ["load_pretrained", "upscale"]
 
@@ -16,11 +16,11 @@ __all__ = ["load_pretrained", "upscale"]
 def __getattr__(name: str) -> object:
     """Import the two on first use: torch takes seconds, and `fsrcnn --help` needs none of it."""
     if name == "load_pretrained":
-        from fsrcnn.pretrained import load_pretrained
+        from fsrcnn.network.pretrained import load_pretrained
 
         return load_pretrained
     if name == "upscale":
-        from fsrcnn.upscaling import upscale
+        from fsrcnn.upscaling.image import upscale
 
         return upscale
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -18,8 +18,8 @@ from tqdm import tqdm
 from fsrcnn.errors import InputError
 
 if TYPE_CHECKING:
-    from fsrcnn.model import FSRCNN
-    from fsrcnn.upscaling import Upscaler
+    from fsrcnn.network.model import FSRCNN
+    from fsrcnn.upscaling.image import Upscaler
 
 CLIPS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
 
@@ -127,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(options: argparse.Namespace) -> int:
     try:
-        from fsrcnn.serving import serve
+        from fsrcnn.serving.server import serve
     except ImportError:
         raise InputError("MLflow is not installed; run pip install mlflow") from None
     serve(options.model, options.host, options.port)
@@ -142,11 +142,11 @@ def _upscale(options: argparse.Namespace) -> int:
     except OSError as error:  # such as a name that is too long, or a folder that can't be searched
         raise InputError(f"{error.filename}: {error.strerror}") from None
 
-    from fsrcnn.upscaling import Upscaler
+    from fsrcnn.upscaling.image import Upscaler
 
     upscaler = Upscaler(network, options.backend)
     if _is_clip(options.input):
-        from fsrcnn.video import upscale_clip
+        from fsrcnn.upscaling.video import upscale_clip
 
         frames, seconds = upscale_clip(*jobs[0], upscaler)
         print(f"{frames} frames in {seconds:.1f} s, {frames / seconds:.1f} frames a second", file=sys.stderr)
@@ -183,7 +183,7 @@ def _quiet_pillow() -> Iterator[None]:
 
 
 def _upscale_picture(source: Path, target: Path, upscaler: "Upscaler", max_megapixels: float) -> None:
-    from fsrcnn import pictures
+    from fsrcnn.upscaling import pictures
 
     picture = pictures.read(source, max_megapixels)
     pictures.check_format(target, picture)
@@ -192,15 +192,15 @@ def _upscale_picture(source: Path, target: Path, upscaler: "Upscaler", max_megap
 
 def _network(options: argparse.Namespace) -> "FSRCNN":
     if options.weights:
-        from fsrcnn import checkpoint
+        from fsrcnn.network import checkpoint
 
         network = checkpoint.load(options.weights)
     elif options.model:
-        from fsrcnn.registered import load_registered
+        from fsrcnn.tracking.registered import load_registered
 
         network = load_registered(options.model)
     else:
-        from fsrcnn.pretrained import load_pretrained
+        from fsrcnn.network.pretrained import load_pretrained
 
         return load_pretrained(options.scale or 4)
     if options.scale not in (None, network.scale):
@@ -213,7 +213,7 @@ def _network(options: argparse.Namespace) -> "FSRCNN":
 
 def _plan(source: Path, target: Path | None, scale: int) -> list[tuple[Path, Path]]:
     """Every (input, output) there is to do."""
-    from fsrcnn.images import SUFFIXES
+    from fsrcnn.data.pairs import SUFFIXES
 
     if not source.exists():
         raise InputError(f"{source}: no such file or folder")

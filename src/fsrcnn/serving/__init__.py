@@ -1,0 +1,1 @@
+"""A logged model over HTTP. Imports tracking and upscaling; nothing imports it but the command."""

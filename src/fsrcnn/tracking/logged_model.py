@@ -1,0 +1,51 @@
+"""Weights as a logged MLflow model: the signature, the packages it needs, and its tag."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+import mlflow
+import numpy as np
+from mlflow.models import ModelSignature
+from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
+
+from fsrcnn import files
+from fsrcnn.network import checkpoint
+
+# What `pyfunc` imports, this package aside: the model carries a copy of that.
+PACKAGES = (
+    "mlflow",
+    "numpy",
+    "opencv-python-headless",
+    "pillow",
+    "pydantic",
+    "safetensors",
+    "tifffile",
+    "torch",
+)
+# One image, since images differ in size: (h, w, 3) RGB or (h, w, 1) grey.
+IMAGE = TensorSpec(np.dtype(np.uint8), (-1, -1, -1))
+SIGNATURE = ModelSignature(
+    Schema([IMAGE]), Schema([IMAGE]), ParamSchema([ParamSpec("encoding", DataType.string, "array")])
+)
+EXAMPLE = np.linspace(0, 255, 8 * 8 * 3).astype(np.uint8).reshape(8, 8, 3)
+
+
+def log_model(weights_path: Path) -> str:
+    """Log a weights file as a model of the active run; its URI, for `mlflow.pyfunc.load_model`.
+
+    The model is known by the tag `weights_sha256`. It also loads where this package is not installed.
+    """
+    info = mlflow.pyfunc.log_model(
+        name="model",
+        python_model=str(Path(__file__).with_name("pyfunc.py")),
+        artifacts={"weights": str(weights_path)},
+        code_paths=[str(Path(__file__).parents[1])],
+        signature=SIGNATURE,
+        input_example=EXAMPLE,
+        # Given, because MLflow would spend a minute on finding them out. A local version label
+        # ("+cpu") is left out: the package index does not know it.
+        pip_requirements=[f"{p}=={version(p).partition('+')[0]}" for p in PACKAGES],
+        metadata=checkpoint.read_metadata(weights_path),
+        tags={"weights_sha256": files.sha256(weights_path)},
+    )
+    return str(info.model_uri)

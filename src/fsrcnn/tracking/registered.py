@@ -1,0 +1,38 @@
+"""A network out of MLflow, for a tool that otherwise knows nothing of MLflow."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from fsrcnn.errors import InputError
+from fsrcnn.network import checkpoint
+from fsrcnn.network.model import FSRCNN
+
+
+def load_registered(uri: str) -> FSRCNN:
+    """The network of a logged model, such as "models:/fsrcnn-x4@champion" or "runs:/<run>/model".
+
+    The store is what MLFLOW_TRACKING_URI names, else MLflow's own default. Only the model's safetensors
+    file is read; none of its code is run. Raises `InputError` when MLflow is not installed, the model can't
+    be had, or it holds no such file.
+    """
+    try:
+        import mlflow
+    except ImportError:
+        raise InputError(f"{uri}: MLflow is not installed; run pip install mlflow") from None
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)
+        except Exception as error:  # MLflow's own, those of the HTTP client, of the database, ...
+            raise not_to_be_had(uri, mlflow.get_tracking_uri(), error) from None
+        # The model also carries a copy of this package, released weights included.
+        weights = sorted(Path(folder).rglob("artifacts/*.safetensors"))
+        if len(weights) != 1:
+            raise InputError(f"{uri}: {len(weights)} safetensors files among its artifacts; expected one")
+        return checkpoint.load(weights[0])
+
+
+def not_to_be_had(uri: str, store: str, error: Exception) -> InputError:
+    """What to raise where a model can't be had from a store, with the error in one line."""
+    return InputError(f"{uri}: not to be had from {store} ({' '.join(str(error).split())})")

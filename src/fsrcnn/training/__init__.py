@@ -1,0 +1,4 @@
+"""From training files to a trained network: pool, batches, loss, optimiser, resuming, workers.
+
+Imports data, network and `evaluation.quality`.
+"""

@@ -1,0 +1,329 @@
+"""The training loop: batches from a `PatchPool`, the error of the sub-pixel form, one optimiser step.
+
+Train from Python:
+
+    data = patches.load(path, scale, settings.held_out_share)
+    fit(network, data, settings, device=torch.device("cpu"), seed=1)
+"""
+
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from fsrcnn.device import synchronize
+from fsrcnn.errors import InputError
+from fsrcnn.evaluation.quality import psnr, psnr_of_mse
+from fsrcnn.network.model import FSRCNN
+from fsrcnn.settings import Settings
+from fsrcnn.training.batches import GridPasses, RandomCrops
+from fsrcnn.training.interrupts import Interrupts
+from fsrcnn.training.optimizer import build_optimizer
+from fsrcnn.training.pool import PatchPool, TrainingData
+from fsrcnn.training.resume import TrainingState
+from fsrcnn.training.schedule import ScheduleName, factor
+from fsrcnn.training.workers import Workers
+
+log = logging.getLogger(__name__)
+
+AVERAGE_EVERY = 8  # steps; an update of the average costs as much as one of Adam
+CHECK_EVERY = 100  # steps between two looks at the loss, which on a GPU wait for it
+SAVE_EVERY = 20.0  # seconds of work that a kill may cost
+FLOOR = 1e-6  # of a crop's squared error under a root, whose slope at 0 is infinite
+ALONE = Workers()
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class TrainSettings(Settings):
+    """The `train` section of params.yaml."""
+
+    optimizer: Literal["adam", "soap"]
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+    deconvolution_rate: Annotated[float, Field(gt=0, le=100)]  # times learning_rate
+    loss: Literal["mse", "rmse"]  # mean over the crops of their mean squared errors, or of its roots
+    schedule: ScheduleName
+    warmup_steps: Annotated[int, Field(ge=0)]
+    sampling: Literal["patches", "crops"]  # the published grid, or random crops with flips
+    crop: Annotated[int, Field(ge=4, le=512)]  # LR side of a crop
+    batch_size: Count
+    epochs: Count
+    steps_per_epoch: Count | None  # None: once over all patches
+    average: Share  # decay of the weights' moving average; 0: the last weights
+    held_out_share: Share  # of the training photographs, for validation
+    precision: Literal["float32", "bfloat16"]
+    compile: bool
+
+
+class Epoch(NamedTuple):
+    """One row of the training curve; `loss` is the mean squared error, whichever loss is minimised.
+
+    `seconds` are of training alone, from its start.
+    """
+
+    epoch: int
+    step: int
+    seconds: float
+    loss: float
+    train_psnr: float
+    learning_rate: float
+    held_out_psnr: float | None
+
+
+def fit(
+    network: FSRCNN,
+    data: TrainingData,
+    settings: TrainSettings,
+    *,
+    device: torch.device,
+    seed: int,
+    on_epoch: Callable[[Epoch], None] = lambda _: None,
+    state: TrainingState | None = None,
+    workers: Workers = ALONE,
+) -> list[Epoch]:
+    """Train in place those parameters that require a gradient; returns the curve.
+
+    The network ends with the averaged weights where `settings.average` is set. The same seed on the
+    same CPU gives the same weights. With `state` the training is saved there from time to time and
+    when it is interrupted, and goes on from what it finds there; `on_epoch` is then called for the
+    epochs that are left. `workers` share each batch.
+
+    Raises `InputError` when the loss stops being finite; `state` then holds the last good state.
+    """
+    network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    training = _Training(network, data, settings, device=device, seed=seed, workers=workers)
+    if state and (saved := state.load()):
+        training.restore(saved)
+        log.info("%s: going on from step %d of %d", state.path, training.step, training.total)
+    if workers.average(torch.tensor(float(training.step), device=device)) != training.step:
+        raise InputError(f"workers found different states; put {state and state.path} where all can read it")
+    keeps = state if workers.is_first else None
+    saved_at = time.perf_counter()
+    progress = tqdm(
+        total=training.total,
+        initial=training.step,
+        unit="step",
+        disable=None if workers.is_first else True,
+        smoothing=0.05,
+    )
+    with Interrupts() as interrupts, progress:
+        try:
+            while not training.is_done:
+                row = None
+                is_due = time.perf_counter() - saved_at > SAVE_EVERY
+                if training.is_epoch_over:
+                    training.check_loss()
+                    with interrupts.held:
+                        row = training.end_epoch()
+                else:
+                    training.advance(interrupts)
+                    progress.update()
+                    if is_due or training.step % CHECK_EVERY == 0:
+                        training.check_loss()
+                if keeps and (row or is_due):
+                    keeps.save(training.snapshot())
+                    saved_at = time.perf_counter()
+                if row:
+                    _log_row(row, settings.epochs)
+                    on_epoch(row)
+        except KeyboardInterrupt:
+            advice = ""
+            if keeps:
+                training.check_loss()
+                keeps.save(training.snapshot())
+                advice = f"; run it again to go on from {keeps.path}"
+            raise KeyboardInterrupt(
+                f"training interrupted after step {training.step} of {training.total}{advice}"
+            ) from None
+    training.finish()
+    return training.curve
+
+
+class _Training:
+    """What changes from step to step, and one step."""
+
+    def __init__(
+        self,
+        network: FSRCNN,
+        data: TrainingData,
+        settings: TrainSettings,
+        *,
+        device: torch.device,
+        seed: int,
+        workers: Workers,
+    ) -> None:
+        self.network, self.data, self.settings, self.device = network, data, settings, device
+        self.workers, self.part = workers, workers.part(settings.batch_size)
+        self.batches, self.steps_per_epoch = choose_batches(data.pool.to(device), settings, seed)
+        self.total = settings.epochs * self.steps_per_epoch
+        self.optimizer = build_optimizer(
+            network, settings.optimizer, settings.learning_rate, settings.deconvolution_rate
+        )
+        self.rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.average = None
+        if settings.average:
+            decay = settings.average**AVERAGE_EVERY
+            self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay))
+        self.loss_of = loss_function(network, settings, device)
+        self.step = 0
+        self.seconds = 0.0
+        self.losses = torch.zeros(self.steps_per_epoch, device=device)
+        self.curve: list[Epoch] = []
+
+    @property
+    def is_epoch_over(self) -> bool:
+        """Whether the steps of an epoch are done and its row is due."""
+        return self.step == (len(self.curve) + 1) * self.steps_per_epoch
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every epoch has its row."""
+        return len(self.curve) == self.settings.epochs
+
+    def advance(self, interrupts: Interrupts) -> None:
+        """One step of the optimiser; an interruption leaves it done or not begun."""
+        started = time.perf_counter()
+        batch = self.batches.cut(self.step, self.part)
+        loss, error = self.loss_of(*batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.workers.average_gradients(self.network.parameters())
+        rate_factor = self._rate_factor(self.step)
+        with interrupts.held:
+            for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+                group["lr"] = rate * rate_factor
+            self.optimizer.step()
+            self.losses[self.step % self.steps_per_epoch] = error
+            self.step += 1
+            if self.average is not None and (
+                self.step % AVERAGE_EVERY == 0 or self.step % self.steps_per_epoch == 0
+            ):
+                self.average.update_parameters(self.network)
+            self.seconds += time.perf_counter() - started
+
+    def _rate_factor(self, step: int) -> float:
+        return factor(self.settings.schedule, step, self.total, self.settings.warmup_steps)
+
+    def check_loss(self) -> None:
+        """Raise `InputError` if a loss since the start of the epoch is not finite."""
+        done = (self.step - 1) % self.steps_per_epoch + 1
+        bad = (~torch.isfinite(self.losses[:done])).nonzero()
+        if len(bad):
+            first = int(bad[0])
+            step = self.step - done + first
+            raise diverged(float(self.losses[first]), step, self.rates[0] * self._rate_factor(step))
+
+    def end_epoch(self) -> Epoch:
+        """Add the epoch's row to the curve."""
+        started = time.perf_counter()
+        synchronize(self.device)
+        self.seconds += time.perf_counter() - started
+        loss = float(self.workers.average(self.losses.mean()))
+        row = Epoch(
+            self.step // self.steps_per_epoch,
+            self.step,
+            self.seconds,
+            loss,
+            psnr_of_mse(loss),
+            self.rates[0] * self._rate_factor(self.step),
+            held_out_psnr(
+                self.network if self.average is None else self.average.module, self.data, self.device
+            ),
+        )
+        self.curve.append(row)
+        return row
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that `restore` needs."""
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "losses": self.losses,
+            "curve": [row._asdict() for row in self.curve],
+            "network": self.network.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go back to a snapshot."""
+        self.step, self.seconds = saved["step"], saved["seconds"]
+        self.losses.copy_(saved["losses"])
+        self.curve = [Epoch(**row) for row in saved["curve"]]
+        self.network.load_state_dict(saved["network"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        if self.average is not None:
+            self.average.load_state_dict(saved["average"])
+
+    def finish(self) -> None:
+        """Give the network its averaged weights."""
+        if self.average is not None:
+            self.network.load_state_dict(self.average.module.state_dict())
+
+
+def choose_batches(
+    pool: PatchPool, settings: TrainSettings, seed: int
+) -> tuple[RandomCrops | GridPasses, int]:
+    """The batches that the settings ask for, and the steps of an epoch."""
+    crops = RandomCrops(pool, seed, settings.batch_size, settings.crop)
+    if settings.sampling == "crops" and settings.steps_per_epoch:
+        return crops, settings.steps_per_epoch
+    passes = GridPasses(pool, seed, settings.batch_size)
+    return passes if settings.sampling == "patches" else crops, settings.steps_per_epoch or passes.per_pass
+
+
+@torch.no_grad()
+def held_out_psnr(
+    upscale: Callable[[Tensor], Tensor], data: TrainingData, device: torch.device
+) -> float | None:
+    """Mean PSNR in dB over the held-out images; None where there are none."""
+    values = [psnr(upscale(lr.to(device)).clamp(0, 1), hr.to(device)) for lr, hr in data.held_out]
+    return sum(values) / len(values) if values else None
+
+
+def diverged(loss: float, step: int, rate: float) -> InputError:
+    """The error for a loss that is not finite, at `step`, counted from 0."""
+    return InputError(
+        f"training diverged: loss {loss} at step {step + 1}, learning rate {rate:.2g}; "
+        "lower the learning rate"
+    )
+
+
+def _log_row(row: Epoch, epochs: int) -> None:
+    log.info(
+        "epoch %d/%d  %.0f s  loss %.3e  held-out PSNR %s",
+        row.epoch,
+        epochs,
+        row.seconds,
+        row.loss,
+        "-" if row.held_out_psnr is None else f"{row.held_out_psnr:.2f} dB",
+    )
+
+
+def loss_function(
+    network: FSRCNN, settings: TrainSettings, device: torch.device
+) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """A function of lr and hr: what is minimised, and the mean squared error."""
+
+    def loss(lr: Tensor, hr: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
+            out = network.subpixel(lr)
+        errors = (out.float() - hr).square().mean((1, 2, 3))
+        error = errors.mean()
+        return (error if settings.loss == "mse" else (errors + FLOOR).sqrt().mean()), error.detach()
+
+    if not settings.compile:
+        return loss
+    if device.type == "cpu" and not shutil.which("g++"):
+        log.warning("train.compile: no C++ compiler (g++) found; training runs uncompiled, slower")
+        return loss
+    compiled: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = torch.compile(loss, dynamic=False)
+    return compiled

@@ -1,0 +1,30 @@
+"""The two optimisers: Adam, as the reference has it, and SOAP, which this project prefers."""
+
+import torch
+
+from fsrcnn.network.model import FSRCNN
+from fsrcnn.training.soap import SOAP
+
+
+def build_optimizer(
+    network: FSRCNN, name: str, learning_rate: float, deconvolution_rate: float
+) -> torch.optim.Optimizer:
+    """An optimiser of the parameters that require a gradient.
+
+    The deconvolution learns at `learning_rate * deconvolution_rate`.
+    """
+    last = set(network.deconvolution.parameters())
+    groups = [
+        {
+            "params": [p for p in network.parameters() if p.requires_grad and p not in last],
+            "lr": learning_rate,
+        },
+        {
+            "params": [p for p in network.parameters() if p.requires_grad and p in last],
+            "lr": learning_rate * deconvolution_rate,
+        },
+    ]
+    groups = [group for group in groups if group["params"]]
+    if name == "adam":
+        return torch.optim.Adam(groups, lr=learning_rate, fused=True)
+    return SOAP(groups, lr=learning_rate)

@@ -1,0 +1,4 @@
+"""Whole pictures and clips: luma through the network, colour and transparency beside it.
+
+Imports inference, network and data.
+"""

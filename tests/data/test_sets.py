@@ -1,0 +1,419 @@
+import logging
+import socket
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from fsrcnn.data import hdf5, samples, sets
+from fsrcnn.data.download import fetch
+from fsrcnn.data.sets import DataSettings, prepare
+from fsrcnn.errors import InputError
+
+SIZES = {"91-image": [(40, 52), (33, 47), (61, 30)], "Set5": [(41, 50), (36, 24)], "Set14": [(30, 30)]}
+# The paths of the published links, from the repositories that publish them.
+PUBLISHED = {
+    ("fsrcnn", 2): ("01z95js39kgw1qv", "4kzqmtqzzo29l1x"),
+    ("fsrcnn", 3): ("qx4swlt2j7u4twr", "kyhbhyc5a0qcgnp"),
+    ("fsrcnn", 4): ("vobvi2nlymtvezb", "ihtv1acd48cof14"),
+    ("srcnn", 2): ("2hsah93sxgegsry", "r8qs6tp395hgh8g"),
+    ("srcnn", 3): ("curldmdf11iqakd", "58ywjac4te3kbqq"),
+    ("srcnn", 4): ("22afykv4amfxeio", "0rz86yn3nnrodlb"),
+}
+
+
+class Handler(SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        self.server.asked.append(self.path.lstrip("/"))
+        super().do_GET()
+
+
+@pytest.fixture
+def served(tmp_path, monkeypatch):
+    """A folder that a server on this machine hands out, its address, and what was asked of it."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    folder = tmp_path / "served"
+    folder.mkdir()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder))
+    server.asked = []
+    thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.01))
+    thread.start()
+    yield folder, f"http://127.0.0.1:{server.server_port}", server.asked
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def unreachable(monkeypatch):
+    """No test reaches the published links: their host is a closed port, and one attempt is enough."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    monkeypatch.delenv("FSRCNN_MIRROR", raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(sets, "HOST", f"http://127.0.0.1:{port}/s")
+    monkeypatch.setattr(sets, "fetch", partial(fetch, attempts=1, timeout=5))
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "data"
+
+
+def run(out, scale=4, **changes):
+    values = {"source": "published", "links": "fsrcnn", "mirror": ""} | changes
+    settings = DataSettings.parse("data", {key: str(value) for key, value in values.items()})
+    folder = out / f"x{scale}"
+    prepare(settings, scale, folder / "train.h5", folder / "evaluation", out / "downloads")
+    return folder / "train.h5", folder / "evaluation"
+
+
+def refused(out, scale=4, **changes):
+    with pytest.raises(InputError) as caught:
+        run(out, scale, **changes)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def files(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).uniform(16, 235, shape).astype(np.float32)
+
+
+def pictures(folder, *names):
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        for i, (width, height) in enumerate(SIZES[name]):
+            pixels = np.random.default_rng(i).integers(0, 256, (height, width, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{name}_{i}.png")
+    return folder
+
+
+def train_file(path, scale=4, srcnn=False, seed=0):
+    """Patches of the published layouts; returns hr."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    small = 32 if srcnn else 8
+    large = 32 if srcnn else 8 * scale
+    hr = noise(6, large, large, seed=seed)
+    with h5py.File(path, "w") as file:
+        file["lr"], file["hr"] = noise(6, small, small, seed=seed + 1), hr
+    return hr
+
+
+def evaluation_file(path, scale=4, srcnn=False, seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    hr = [noise(12 * scale, (10 + i) * scale, seed=seed + i) for i in range(5)]
+    with h5py.File(path, "w") as file:
+        for i, y in enumerate(hr):
+            file[f"hr/{i}"] = y
+            file[f"lr/{i}"] = y if srcnn else y[::scale, ::scale]
+    return hr
+
+
+def published(folder, scale=4, srcnn=False, seed=0):
+    """The two files of a mirror; returns the hr of both."""
+    return (
+        train_file(folder / f"91-image_x{scale}.h5", scale, srcnn, seed),
+        evaluation_file(folder / f"Set5_x{scale}.h5", scale, srcnn, seed),
+    )
+
+
+def same(path, hr, scale=4):
+    """Whether a file holds these images or patches, whatever its lr."""
+    if isinstance(hr, list):
+        found = [pair.hr for pair in hdf5.read_pairs(path, scale)]
+    else:
+        found = [large for _, block in hdf5.read_patches(path, scale) for large in block]
+    return len(found) == len(hr) and all(np.array_equal(a, b) for a, b in zip(found, hr, strict=True))
+
+
+def test_pictures_become_both_protocols_and_augmented_pairs(tmp_path, out):
+    train, evaluation = run(out, 3, mirror=pictures(tmp_path / "mirror", "91-image", "Set5"))
+    assert files(out) == ["x3/evaluation/Set5_reference.h5", "x3/evaluation/Set5_standard.h5", "x3/train.h5"]
+    pairs = list(hdf5.read_pairs(train, 3))
+    assert [pair.image for pair in pairs] == [f"91-image_{i}" for i in range(3) for _ in range(20)]
+    assert [pair.variant for pair in pairs[:5]] == ["1.0 0", "1.0 90", "1.0 180", "1.0 270", "0.9 0"]
+    assert pairs[0].lr.shape == (17, 13)  # 40 x 52
+    assert pairs[59].lr.shape == (12, 6)  # 61 x 30 shrunk by 0.6 is 36 x 18; turned: 18 x 36
+    about = hdf5.attributes(train)
+    assert (about["source"], about["scale"], about["layout"]) == ("91-image", 3, "images")
+    assert "20-fold" in about["made"]
+    with Image.open(tmp_path / "mirror/Set5/Set5_0.png") as picture:  # 41 x 50
+        fitted = {
+            "reference": picture.resize((39, 48), Image.Resampling.BICUBIC),
+            "standard": picture.crop((0, 0, 39, 48)),
+        }
+    for protocol, image in fitted.items():
+        found = list(hdf5.read_pairs(evaluation / f"Set5_{protocol}.h5", 3))
+        assert [pair.image for pair in found] == ["Set5_0", "Set5_1"]
+        for y, expected in (
+            (found[0].hr, image),
+            (found[0].lr, image.resize((13, 16), Image.Resampling.BICUBIC)),
+        ):
+            rgb = np.asarray(expected, np.float64)
+            weighed = 16 + rgb @ [64.738 / 256, 129.057 / 256, 25.064 / 256]
+            np.testing.assert_allclose(y, weighed, atol=3e-5)
+        assert hdf5.attributes(evaluation / f"Set5_{protocol}.h5")["source"] == "Set5"
+
+
+def test_the_optional_set_is_taken_where_the_mirror_has_it(tmp_path, out):
+    run(out, 4, mirror=pictures(tmp_path / "mirror", *SIZES))
+    names = {f"x4/evaluation/{name}_{p}.h5" for name in ("Set5", "Set14") for p in ("reference", "standard")}
+    assert set(files(out)) == {"x4/train.h5", *names}
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_hdf5_files_of_a_mirror_are_adopted_and_left_there(tmp_path, out, scale):
+    mirror = tmp_path / "mirror"
+    train_hr, evaluation_hr = published(mirror, scale)
+    before = {path: path.read_bytes() for path in mirror.iterdir()}
+    train, evaluation = run(out, scale, mirror=mirror)
+    assert same(train, train_hr, scale)
+    assert same(evaluation / "Set5_reference.h5", evaluation_hr, scale)
+    # Without the pictures there is no cropped protocol.
+    assert files(out) == [f"x{scale}/evaluation/Set5_reference.h5", f"x{scale}/train.h5"]
+    assert hdf5.attributes(train) == {
+        "source": "91-image",
+        "scale": scale,
+        "layout": "patches",
+        "made": "as published",
+    }
+    assert {path: path.read_bytes() for path in mirror.iterdir()} == before
+
+
+def test_hdf5_files_in_the_srcnn_layout_are_rebuilt(tmp_path, out, caplog):
+    train_hr, evaluation_hr = published(tmp_path / "mirror", srcnn=True)
+    train, evaluation = run(out, mirror=tmp_path / "mirror")
+    assert hdf5.describe(train, 4) == ("patches", False, 6)
+    assert same(train, train_hr)
+    assert same(evaluation / "Set5_reference.h5", evaluation_hr)
+    for path in (train, evaluation / "Set5_reference.h5"):
+        assert "rebuilt" in hdf5.attributes(path)["made"]
+    warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert [line.split(":")[0] for line in warned] == ["91-image_x4.h5", "Set5_x4.h5"]
+
+
+def test_a_file_goes_before_pictures_where_both_would_do(tmp_path, out):
+    mirror = pictures(tmp_path / "mirror", "91-image", "Set5")
+    train_hr, evaluation_hr = published(mirror)
+    train, evaluation = run(out, mirror=mirror)
+    assert same(train, train_hr)
+    assert same(evaluation / "Set5_reference.h5", evaluation_hr)
+    standard = list(hdf5.read_pairs(evaluation / "Set5_standard.h5", 4))
+    assert [pair.image for pair in standard] == ["Set5_0", "Set5_1"]
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+@pytest.mark.parametrize("srcnn", [False, True])
+def test_base_url(served, out, slash, srcnn):
+    folder, address, asked = served
+    train_hr, evaluation_hr = published(folder / "sets", srcnn=srcnn)
+    train, evaluation = run(out, mirror=f"{address}/sets{slash}")
+    assert asked == ["sets/91-image_x4.h5", "sets/Set5_x4.h5", "sets/Set14_x4.h5"]
+    assert same(train, train_hr)
+    assert same(evaluation / "Set5_reference.h5", evaluation_hr)
+    # The raw files are gone: nothing is on the disk twice.
+    assert [name for name in files(out) if not name.endswith((".lock", ".sha256.json"))] == [
+        "x4/evaluation/Set5_reference.h5",
+        "x4/train.h5",
+    ]
+
+
+@pytest.mark.parametrize(("links", "scale"), PUBLISHED)
+@pytest.mark.parametrize("mirror", [False, True])
+def test_published_links(served, out, monkeypatch, links, scale, mirror):
+    folder, address, asked = served
+    monkeypatch.setattr(sets, "HOST", f"{address}/s")
+    train_id, set5_id = PUBLISHED[links, scale]
+    train_hr = train_file(folder / "s" / train_id / f"91-image_x{scale}.h5", scale)
+    evaluation_hr = evaluation_file(folder / "s" / set5_id / f"Set5_x{scale}.h5", scale)
+    paths = [f"s/{train_id}/91-image_x{scale}.h5?dl=1", f"s/{set5_id}/Set5_x{scale}.h5?dl=1"]
+    if mirror:  # a mirror that has nothing: the links stand in for it
+        train, evaluation = run(out, scale, links=links, mirror=f"{address}/empty")
+        names = [f"empty/{name}_x{scale}.h5" for name in ("91-image", "Set5", "Set14")]
+        assert asked == [names[0], paths[0], names[1], paths[1], names[2]]
+    else:
+        train, evaluation = run(out, scale, links=links)
+        assert asked == paths
+    assert same(train, train_hr, scale)
+    assert same(evaluation / "Set5_reference.h5", evaluation_hr, scale)
+    assert [name for name in files(out / "downloads") if not name.endswith((".lock", ".sha256.json"))] == []
+
+
+def test_pictures_and_a_published_link_together(tmp_path, served, out, monkeypatch):
+    folder, address, asked = served
+    monkeypatch.setattr(sets, "HOST", f"{address}/s")
+    evaluation_hr = evaluation_file(folder / "s/ihtv1acd48cof14/Set5_x4.h5")
+    _, evaluation = run(out, mirror=pictures(tmp_path / "mirror", "91-image"))
+    assert same(evaluation / "Set5_reference.h5", evaluation_hr)
+    assert asked == ["s/ihtv1acd48cof14/Set5_x4.h5?dl=1"]
+    assert files(out / "downloads") == ["Set5_x4.h5.lock", "Set5_x4.h5.sha256.json"]
+
+
+def test_the_variable_goes_before_the_parameter(tmp_path, out, monkeypatch):
+    published(tmp_path / "parameter", seed=1)
+    train_hr, evaluation_hr = published(tmp_path / "variable", seed=2)
+    monkeypatch.setenv("FSRCNN_MIRROR", str(tmp_path / "variable"))
+    train, evaluation = run(out, mirror=tmp_path / "parameter")
+    assert same(train, train_hr)
+    assert same(evaluation / "Set5_reference.h5", evaluation_hr)
+
+
+@pytest.mark.parametrize("by", ["variable", "parameter"])
+def test_mirror_folder_that_is_not_there(tmp_path, out, monkeypatch, by):
+    missing = tmp_path / "nowhere"
+    if by == "variable":
+        monkeypatch.setenv("FSRCNN_MIRROR", str(missing))
+    message = refused(out, mirror=missing if by == "parameter" else "")
+    assert "data.mirror or FSRCNN_MIRROR" in message
+    assert f"{missing} is not a folder" in message
+    assert not (out / "x4/train.h5").exists()
+
+
+def test_nothing_can_be_reached(out):
+    message = refused(out)
+    assert f"{sets.HOST}/vobvi2nlymtvezb/91-image_x4.h5?dl=1" in message
+    assert "refused after 1 attempts" in message
+    assert "data.mirror or FSRCNN_MIRROR" in message
+    assert "data.source=sample" in message
+    assert [name for name in files(out) if not name.endswith((".lock", ".sha256.json"))] == []
+
+
+def test_every_address_that_failed_is_named(served, out):
+    _, address, asked = served
+    message = refused(out, mirror=address)
+    assert f"{address}/91-image_x4.h5: HTTP 404" in message
+    assert f"{sets.HOST}/vobvi2nlymtvezb/91-image_x4.h5?dl=1: " in message
+    assert asked == ["91-image_x4.h5"]
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "reason"),
+    [
+        ("91-image", lambda path: path.write_bytes(b"not HDF5" * 100), "not a readable HDF5 file"),
+        ("91-image", lambda path: path.write_bytes(b"<html>Sign in</html>"), "web page"),
+        ("91-image", lambda path: train_file(path, scale=3), "is not 4 times"),
+        ("Set5", lambda path: evaluation_file(path, scale=2), "is not 4 times"),
+        ("Set5", train_file, "holds patches, where Set5 needs whole images"),
+    ],
+    ids=["no HDF5", "a page", "train of another scale", "Set5 of another scale", "Set5 as patches"],
+)
+@pytest.mark.parametrize("url", [False, True])
+def test_a_wrong_file_is_refused(served, out, name, write, reason, url):
+    folder, address, _ = served
+    published(folder)
+    wrong = folder / f"{name}_x4.h5"
+    write(wrong)
+    message = refused(out, mirror=address if url else folder)
+    if url:
+        assert f"{address}/{name}_x4.h5: " in message
+        assert reason in message
+        assert "data.source=sample" in message
+    else:
+        assert message.startswith(f"{wrong}: ")
+        assert reason in message or reason == "web page"
+    assert not (out / ("x4/train.h5" if name == "91-image" else "x4/evaluation/Set5_reference.h5")).exists()
+    assert [path for path in files(out / "downloads") if not path.endswith((".lock", ".sha256.json"))] == []
+
+
+def test_a_wrong_file_of_the_mirror_is_replaced_by_the_link(served, out, monkeypatch):
+    folder, address, _ = served
+    monkeypatch.setattr(sets, "HOST", f"{address}/s")
+    published(folder)
+    train_file(folder / "91-image_x4.h5", scale=3)
+    train_hr = train_file(folder / "s/vobvi2nlymtvezb/91-image_x4.h5", seed=5)
+    train, _ = run(out, mirror=address)
+    assert same(train, train_hr)
+
+
+def test_a_raw_file_from_an_earlier_run_is_used_and_removed(served, out):
+    folder, address, asked = served
+    published(folder)
+    train_hr = train_file(out / "downloads/91-image_x4.h5", seed=7)
+    train, _ = run(out, mirror=address)
+    assert same(train, train_hr)
+    assert asked == ["Set5_x4.h5", "Set14_x4.h5"]
+    assert not (out / "downloads/91-image_x4.h5").exists()
+
+
+@pytest.mark.parametrize(
+    "write", [lambda path: train_file(path, scale=2), lambda path: path.write_bytes(b"half a file")]
+)
+def test_a_raw_file_that_is_wrong_is_fetched_again(served, out, write, caplog):
+    folder, address, asked = served
+    train_hr, _ = published(folder)
+    raw = out / "downloads/91-image_x4.h5"
+    raw.parent.mkdir(parents=True)
+    write(raw)
+    train, _ = run(out, mirror=address)
+    assert same(train, train_hr)
+    assert asked[0] == "91-image_x4.h5"
+    assert any(str(raw) in record.getMessage() for record in caplog.records)
+    assert not raw.exists()
+
+
+def test_a_mirror_that_is_the_download_folder_keeps_its_files(out):
+    train_hr, _ = published(out / "downloads")
+    train, _ = run(out, mirror=out / "downloads")
+    assert same(train, train_hr)
+    assert files(out / "downloads") == ["91-image_x4.h5", "Set5_x4.h5"]
+
+
+def test_sample_needs_no_mirror_and_no_link(tmp_path, out, monkeypatch):
+    monkeypatch.setenv("FSRCNN_MIRROR", str(tmp_path / "nowhere"))  # the way out when there is none
+    train, evaluation = run(out, source="sample")
+    assert files(out) == [
+        "x4/evaluation/sample_reference.h5",
+        "x4/evaluation/sample_standard.h5",
+        "x4/train.h5",
+    ]
+    trained = {pair.image for pair in hdf5.read_pairs(train, 4)}
+    assert trained == {name.rsplit(".", 1)[0] for name in samples.TRAIN}
+    assert hdf5.describe(train, 4).images == 20 * len(samples.TRAIN)
+    for path in evaluation.iterdir():
+        evaluated = {pair.image for pair in hdf5.read_pairs(path, 4)}
+        assert evaluated == {"chelsea", "coffee", "coins"}
+        assert trained.isdisjoint(evaluated)
+        assert hdf5.attributes(path)["source"] == "sample"
+    assert hdf5.attributes(train)["source"] == "sample"
+
+
+def test_set5_at_x4(mirror, tmp_path, out):
+    few = tmp_path / "mirror"
+    (few / "91-image").mkdir(parents=True)
+    (few / "91-image/t1.bmp").symlink_to(mirror / "91-image/t1.bmp")
+    (few / "Set5").symlink_to(mirror / "Set5")
+    train, evaluation = run(out, mirror=few)
+    assert hdf5.describe(train, 4).images == 20
+    shapes = {
+        "baby": (128, 128),
+        "bird": (72, 72),
+        "butterfly": (64, 64),
+        "head": (70, 70),
+        "woman": (86, 57),
+    }
+    for protocol in ("reference", "standard"):
+        found = list(hdf5.read_pairs(evaluation / f"Set5_{protocol}.h5", 4))
+        assert [(pair.image, pair.lr.shape) for pair in found] == [
+            (f"{name}_GT", shape) for name, shape in shapes.items()
+        ]
+        assert all(pair.hr.shape == (4 * pair.lr.shape[0], 4 * pair.lr.shape[1]) for pair in found)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("source", "web"), ("links", "other"), ("mirror", None), ("mirorr", "")]
+)
+def test_settings_are_checked(key, value):
+    values = {"source": "published", "links": "fsrcnn", "mirror": ""} | {key: value}
+    with pytest.raises(InputError, match=rf"params\.yaml: data\.{key}: "):
+        DataSettings.parse("data", values)

@@ -1,0 +1,73 @@
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from fsrcnn.evaluation.report import Measurement, draw_curves, markdown
+
+FRAMEWORKS = {
+    "device_name": "some CPU",
+    "threads": 2,
+    "results": {
+        "torch": {"seconds_per_epoch": 97.6, "latency_ms": {"median": 30.26}, "psnr": 30.41, "epochs": 20},
+        "mindspore": {"seconds_per_epoch": 123.4, "latency_ms": {"median": 61.26}},
+    },
+}
+
+
+def measurement(scale: int, data: str, psnr: float) -> Measurement:
+    method = {"psnr": psnr, "ssim": 0.9}
+    kind = {"seconds_per_epoch": 1.25, "steps": 20, "epochs": 2}
+    return Measurement(
+        train={"device": "some CPU", "threads": 2, "scratch": kind, "transfer": kind},
+        evaluate={
+            "scale": scale,
+            "train_data": data,
+            "Set5": {"reference": dict.fromkeys(("bicubic", "scratch", "transfer"), method)},
+        },
+        benchmark={
+            "device_name": "some CPU",
+            "threads": 2,
+            "input_shape": [8, 1, 64, 64],
+            "warmup": 100,
+            "iterations": 1000,
+            "latency_ms": {"median": 33.36},
+            "backends": {"native": {"latency_ms": {"median": 4.14}}},
+        },
+        origin=f"origin of {scale}",
+    )
+
+
+def test_ours_beside_the_published():
+    text = markdown(
+        [measurement(4, "91-image", 31.11), measurement(2, "91-image", 37.77)], ["curves.png"], FRAMEWORKS
+    )
+    assert "| FSRCNN-Torch | Tesla P100 | 30.44 | 210 |" in text
+    assert "| **ours, from scratch** | some CPU, 2 threads | 31.11 | 1.2 |" in text
+    assert "| **ours, plain PyTorch** | some CPU, 2 threads | 33.4 |" in text
+    assert "| **ours, backend native** | some CPU, 2 threads | 4.1 |" in text
+    assert "| reference recipe, PyTorch | some CPU, 2 threads | 30.41 after epoch 20 | 98 |" in text
+    assert "| reference recipe, MindSpore | some CPU, 2 threads |  | 123 |" in text
+    assert "| plain MindSpore, side by side | some CPU, 2 threads | 61.3 |" in text
+    assert "| reference repository | 37.12 | 30.50 |" in text
+    assert "| **ours, transferred** | 37.77 / 0.9000 | 31.11 / 0.9000 |" in text
+    assert "| ×2 | 91-image | some CPU, 2 threads | origin of 2 |" in text
+    assert "![](curves.png)" in text
+
+
+@pytest.mark.parametrize("data", ["sample", "General-100"])
+def test_other_data_is_set_apart(data):
+    text = markdown([measurement(4, data, 31.11)], [], FRAMEWORKS)
+    comparable, _, other = text.partition(f"## Not comparable: ×4, trained on {data}")
+    assert "31.11" in other
+    assert "31.11" not in comparable
+    assert "33.4" not in comparable
+    for published in ("30.50", "P100", "paper", "MindSpore"):
+        assert published not in other
+
+
+def test_curves_are_a_picture(tmp_path: Path):
+    rows = [{"seconds": 1.0, "train_psnr": 20.0, "held_out_psnr": None}]
+    draw_curves({"scratch": rows, "transfer": rows}, tmp_path / "curves.png")
+    with Image.open(tmp_path / "curves.png") as picture:
+        assert picture.width == 1000

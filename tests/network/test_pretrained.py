@@ -1,0 +1,49 @@
+from importlib.resources import files
+
+import pytest
+import torch
+
+import fsrcnn
+from fsrcnn.data import hdf5
+from fsrcnn.data.hdf5 import Pair
+from fsrcnn.data.pairs import make_pair, read_folder
+from fsrcnn.data.sets import PROTOCOLS
+from fsrcnn.errors import InputError
+from fsrcnn.evaluation.scores import evaluate, summarize
+from fsrcnn.network.checkpoint import read_metadata
+from fsrcnn.network.model import weight_count
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_released_networks_are_ready_to_use(scale):
+    network = fsrcnn.load_pretrained(scale)
+    assert weight_count(network) == 12_464
+    assert not network.training
+    with torch.inference_mode():
+        out = network(torch.full((2, 1, 20, 30), 0.5))
+    assert out.shape == (2, 1, 20 * scale, 30 * scale)
+    # A flat grey stays flat grey, away from the border.
+    assert (out[..., 8 * scale : -8 * scale, 8 * scale : -8 * scale] - 0.5).abs().max() < 0.02
+
+
+@pytest.mark.parametrize("scale", [1, 5, "4"])
+def test_other_scales_are_refused(scale):
+    with pytest.raises(InputError, match="choose 2, 3, 4"):
+        fsrcnn.load_pretrained(scale)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_metadata_says_what_they_reach_on_set5(mirror, tmp_path, scale):
+    images = read_folder(mirror / "Set5")
+    for protocol, fit in PROTOCOLS.items():
+        pairs = [Pair(*make_pair(image, scale, fit), name) for name, image in images]
+        path = tmp_path / f"Set5_{protocol}.h5"
+        hdf5.write_pairs(path, pairs, scale, source="Set5", made="test")
+    scores = evaluate(tmp_path, scale, {"ours": fsrcnn.load_pretrained(scale)}, CPU)
+    metadata = read_metadata(files("fsrcnn.network") / "released" / f"x{scale}.safetensors")
+    assert metadata["train_data"] == "91-image"
+    assert len(metadata["commit"]) == 40
+    for protocol, methods in summarize(scores)["Set5"].items():
+        assert methods["ours"]["psnr"] == pytest.approx(float(metadata[f"psnr_Set5_{protocol}"]), abs=0.01)

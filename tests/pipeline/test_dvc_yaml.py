@@ -1,0 +1,85 @@
+"""The pipeline file against the code: a stage depends on what decides its outputs, no more."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+# Reads settings, opens files, reports or tracks: a change here must not retrain (see dvc.yaml).
+PLUMBING = {
+    "pipeline/stage.py",
+    "src/fsrcnn/__init__.py",
+    "src/fsrcnn/device.py",
+    "src/fsrcnn/errors.py",
+    "src/fsrcnn/files.py",
+    "src/fsrcnn/training/interrupts.py",
+    "src/fsrcnn/tracking/logged_model.py",
+    "src/fsrcnn/tracking/outbox.py",
+    "src/fsrcnn/tracking/registry.py",
+    "src/fsrcnn/training/resume.py",
+    "src/fsrcnn/tracking/sending.py",
+    "src/fsrcnn/settings.py",
+    "src/fsrcnn/tracking/store.py",
+    "src/fsrcnn/tracking/runs.py",
+}
+
+
+def imported(script: Path) -> set[Path]:
+    """The project's own modules that a file imports, directly or not, itself included."""
+    seen: set[Path] = set()
+    todo = [script]
+    while todo:
+        path = todo.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            for name in names:
+                relative = Path(*name.split(".")).with_suffix(".py")
+                todo += [p for p in (ROOT / "src" / relative, ROOT / "pipeline" / relative) if p.exists()]
+    return seen
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_code_dependencies(name):
+    stage = STAGES[name].get("do", STAGES[name])
+    listed = {dep for dep in stage["deps"] if dep.endswith(".py")}
+    script = ROOT / re.search(r"pipeline/\w+\.py", stage["cmd"])[0]
+    needed = {str(path.relative_to(ROOT)) for path in imported(script)}
+    if name == "benchmark":
+        needed.discard("src/fsrcnn/device.py")  # waits for the device: part of the measurement
+        listed.remove("src/fsrcnn/device.py")
+    rooms = {path for path in needed if path.endswith("/__init__.py")}
+    assert listed == needed - PLUMBING - rooms
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_parameters_are_those_the_script_reads(name):
+    stage = STAGES[name].get("do", STAGES[name])
+    listed = {parameter.split(".")[0] for parameter in stage["params"]}
+    source = (ROOT / re.search(r"pipeline/\w+\.py", stage["cmd"])[0]).read_text()
+    read = {
+        node.args[0].value
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "stage.read_section"
+    }
+    if "stage.read_recipe" in source:
+        sections = set(re.findall(r'stage\.read_recipe\(run, "(\w+)"', source))
+        read |= {*sections, "reference", "recipe", "framework"}
+    read |= {key for key in ("scale", "seed", "device", "framework") if f"run.{key}" in source}
+    assert listed == read
+
+
+def test_metrics_are_kept_in_git():
+    for name in ("evaluate", "benchmark", "report"):
+        (metric,) = STAGES[name]["metrics"]
+        assert all(options == {"cache": False} for options in metric.values())

@@ -1,0 +1,125 @@
+"""A team's set-up, for real: MLflow over HTTP on PostgreSQL, and a DVC remote."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import mlflow
+import pytest
+import torch
+from mlflow import MlflowClient
+
+from fsrcnn.network import checkpoint
+from fsrcnn.network.model import FSRCNN
+from fsrcnn.tracking import runs
+from tests.mlflow_server import Server
+from tests.project import Project
+
+# Where Debian puts the server's programs, which are not on the PATH there; elsewhere they are.
+TOOLS = os.pathsep.join(
+    [*map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"))[::-1]), os.environ["PATH"]]
+)
+
+
+@pytest.fixture
+def postgresql():
+    """The URI of a private PostgreSQL cluster on the loopback address."""
+    pytest.importorskip("psycopg2", reason="psycopg2 is not installed")
+    initdb, postgres, is_ready = (shutil.which(n, path=TOOLS) for n in ("initdb", "postgres", "pg_isready"))
+    if not (initdb and postgres and is_ready):
+        pytest.skip("PostgreSQL's server is not installed")
+    user = None
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+        user = next((u.pw_name for u in pwd.getpwall() if u.pw_name in ("postgres", "nobody")), None)
+    # Not below pytest's own folder, which other users can't enter.
+    folder = Path(tempfile.mkdtemp(prefix="pg"))
+    if user:
+        shutil.chown(folder, user)
+    data = folder / "data"
+    initialise = [initdb, "--pgdata", data, "--username", "mlflow", "--auth", "trust", "--no-sync"]
+    subprocess.run(initialise, user=user, check=True, capture_output=True, cwd=folder)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [postgres, "-D", data, "-k", folder, "-p", str(port)]
+    process = subprocess.Popen(
+        [*command, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"],
+        user=user,
+        cwd=folder,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        ready = [is_ready, "-h", "127.0.0.1", "-p", str(port)]
+        for _ in range(300):
+            if subprocess.run(ready, capture_output=True, check=False).returncode == 0:
+                break
+            time.sleep(0.1)
+        else:
+            pytest.fail("PostgreSQL did not start")
+        yield f"postgresql+psycopg2://mlflow@127.0.0.1:{port}/postgres"
+    finally:
+        process.send_signal(signal.SIGINT)  # its fast shutdown, which waits for no client
+        process.wait(60)
+        shutil.rmtree(folder)
+
+
+TRAINING = """
+import sys
+from pathlib import Path
+from fsrcnn.tracking import runs
+runs.connect(Path.cwd())
+output = Path(f"models/{sys.argv[1]}.safetensors")
+with runs.training_run(sys.argv[1], output=output, params={"a": 1}, tags={}) as run:
+    for step in range(30):
+        run.metrics(step, {"training/loss": float(step)})
+"""
+
+
+def test_tracking_server_on_postgresql(postgresql, tmp_path, monkeypatch):
+    server = Server(tmp_path, backend=postgresql)
+    server.start()
+    try:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+        monkeypatch.chdir(tmp_path)
+        runs.connect(tmp_path)
+        workers = [subprocess.Popen([sys.executable, "-c", TRAINING, name]) for name in ("one", "two")]
+        torch.manual_seed(1)
+        weights = Path("models/three.safetensors")
+        with runs.training_run("three", output=weights, params={}, tags={}) as run:
+            checkpoint.save(FSRCNN(2, d=4, s=2, m=1), weights, {})
+            run.model(weights)
+        assert [worker.wait(120) for worker in workers] == [0, 0]
+
+        found = mlflow.search_runs(experiment_names=["fsrcnn"], output_format="list")
+        assert {run.info.run_name: run.info.status for run in found} == dict.fromkeys(
+            ("one", "two", "three"), "FINISHED"
+        )
+        for run in found:
+            if run.info.run_name != "three":
+                assert len(MlflowClient().get_metric_history(run.info.run_id, "training/loss")) == 30
+        (model,) = [run.outputs.model_outputs[0] for run in found if run.outputs.model_outputs]
+        assert mlflow.pyfunc.load_model(f"models:/{model.model_id}").metadata.metadata["scale"] == "2"
+        # The server keeps models too: no client needs more than its address.
+        assert list((tmp_path / "artifacts").rglob("three.safetensors"))
+    finally:
+        server.kill()
+
+
+def test_second_clone_gets_models_and_data_without_training(project, tmp_path):
+    project.dvc("remote", "add", "--default", "team", str(tmp_path / "remote"))
+    project.commit("add a remote")
+    project.dvc("push")
+    clone = Project(tmp_path / "clone")
+    project.git("clone", "--quiet", str(project.folder), str(clone.folder))
+    clone.dvc("pull")
+    for name in ("models/x4/scratch.safetensors", "data/x3/train.h5", "plots/comparison.png"):
+        assert (clone.folder / name).read_bytes() == (project.folder / name).read_bytes()
+    assert "Running stage" not in clone.dvc("repro")
+    assert not (clone.folder / "mlflow.db").exists()

@@ -1,0 +1,147 @@
+import math
+
+import pytest
+import torch
+
+from fsrcnn.errors import InputError
+from fsrcnn.network.model import FSRCNN
+from fsrcnn.training.loop import TrainSettings, fit, loss_function
+from fsrcnn.training.pool import TrainingData
+
+CPU = torch.device("cpu")
+REFERENCE = {
+    "optimizer": "adam",
+    "learning_rate": 0.001,
+    "deconvolution_rate": 0.1,
+    "loss": "mse",
+    "schedule": "constant",
+    "warmup_steps": 0,
+    "sampling": "patches",
+    "crop": 12,
+    "batch_size": 16,
+    "epochs": 1,
+    "steps_per_epoch": None,
+    "average": 0.0,
+    "held_out_share": 0.0,
+    "precision": "float32",
+    "compile": False,
+}
+
+
+def settings(**changes: object) -> TrainSettings:
+    return TrainSettings.parse("train", REFERENCE | changes)
+
+
+def train(data: TrainingData, seed: int = 1, **changes: object):
+    torch.manual_seed(seed)
+    network = FSRCNN(4)
+    return network, fit(network, data, settings(**changes), device=CPU, seed=seed)
+
+
+CROPS = {"sampling": "crops", "learning_rate": 0.003, "deconvolution_rate": 1.0, "steps_per_epoch": 40}
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "soap"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_training_improves_on_held_out_photographs(data, optimizer, precision):
+    _, curve = train(data, optimizer=optimizer, precision=precision, epochs=3, **CROPS)
+    assert [row.epoch for row in curve] == [1, 2, 3]
+    assert curve[-1].held_out_psnr > curve[0].held_out_psnr + 1
+    assert curve[-1].loss < curve[0].loss
+
+
+def test_rmse_is_the_mean_of_the_crops_roots(data):
+    torch.manual_seed(1)
+    network = FSRCNN(4)
+    batch = data.pool.cut(data.pool.grid()[:3], 6)
+    with torch.no_grad():
+        errors = (network.subpixel(batch.lr) - batch.hr).square().mean((1, 2, 3))
+        assert errors.max() > 1.1 * errors.min()  # or both losses would be the same
+        for name, expected in {"mse": errors.mean(), "rmse": errors.sqrt().mean()}.items():
+            loss, error = loss_function(network, settings(loss=name), CPU)(*batch)
+            torch.testing.assert_close(loss, expected, atol=0, rtol=1e-4)
+            torch.testing.assert_close(error, errors.mean())
+
+
+def test_an_epoch_is_one_pass_over_the_patches(data):
+    _, curve = train(data, batch_size=64)
+    assert curve[0].step == len(data.pool.grid()) // 64
+
+
+def test_first_adam_step_is_the_references(data):
+    # Adam's first step moves every weight by its learning rate against the gradient's sign.
+    torch.manual_seed(1)
+    before = FSRCNN(4)
+    after, _ = train(data, steps_per_epoch=1)
+    moved = dict(before.named_parameters())
+    for name, parameter in after.named_parameters():
+        step = (parameter.detach() - moved[name].detach()).abs()
+        rate = 1e-4 if name.startswith("deconvolution") else 1e-3
+        assert step.max().item() == pytest.approx(rate, rel=1e-2), name
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"optimizer": "soap", "average": 0.9, **CROPS, "steps_per_epoch": 5}]
+)
+def test_same_seed_gives_the_same_weights(data, changes):
+    changes = {"steps_per_epoch": 5} | changes
+    (a, _), (b, _), (c, _) = (train(data, seed, **changes) for seed in (1, 1, 2))
+    for x, y, z in zip(a.parameters(), b.parameters(), c.parameters(), strict=True):
+        assert torch.equal(x, y)
+        assert not torch.equal(x, z) or (x == 0).all()
+
+
+def test_averaged_weights_lag_behind(data):
+    last, _ = train(data, steps_per_epoch=20)
+    averaged, _ = train(data, steps_per_epoch=20, average=0.9)
+    torch.manual_seed(1)
+    start = FSRCNN(4)
+    weight = "shrinking.0.weight"
+    lag = (averaged.state_dict()[weight] - start.state_dict()[weight]).norm()
+    assert 0 < lag < (last.state_dict()[weight] - start.state_dict()[weight]).norm()
+
+
+def test_divergence_is_an_error(data):
+    data.pool.hr[:] = math.inf
+    with pytest.raises(InputError, match=r"training diverged: loss (inf|nan) at step 1, learning rate 0.001"):
+        train(data, steps_per_epoch=2, epochs=3)
+
+
+def test_too_large_a_batch_is_an_error(data):
+    with pytest.raises(InputError, match=r"train\.batch_size: 1000000 is more than all patches"):
+        train(data, batch_size=1_000_000)
+
+
+def test_compiled_training_takes_the_same_steps(data):
+    plain, _ = train(data, steps_per_epoch=3)
+    compiled, _ = train(data, steps_per_epoch=3, compile=True)
+    for a, b in zip(plain.parameters(), compiled.parameters(), strict=True):
+        # Adam's first steps are sign-like, so a gradient near zero may flip: compare most, not all.
+        close = torch.isclose(a, b, atol=1e-5).float().mean()
+        assert close > 0.97
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("epochs", -1),
+        ("epochs", 1.5),
+        ("optimizer", "sgd"),
+        ("learning_rate", 0.0),
+        ("average", 1.0),
+        ("batch_size", "16"),
+        ("compile", "yes"),
+        ("learning_rate", math.nan),
+        ("unknown", 1),
+    ],
+)
+def test_settings_refuse(key, value):
+    with pytest.raises(InputError, match=rf"^params.yaml: train\.{key}: ") as caught:
+        settings(**{key: value})
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_setting_is_named():
+    values = {key: value for key, value in REFERENCE.items() if key != "crop"}
+    with pytest.raises(InputError, match=r"train\.crop: Field required"):
+        TrainSettings.parse("train", values)

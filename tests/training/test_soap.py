@@ -1,0 +1,98 @@
+import pytest
+import torch
+
+from fsrcnn.training.soap import SOAP
+
+
+def optimize(start, loss_of, make, steps):
+    parameters = [torch.nn.Parameter(tensor.clone()) for tensor in start]
+    optimizer = make([{"params": parameters}])
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss_of(*parameters).backward()
+        optimizer.step()
+    return parameters
+
+
+def test_vectors_get_adam_one_step_later():
+    # The first step of SOAP only measures, so that n + 1 steps of it are n of Adam.
+    target = torch.tensor([1.0, -2.0, 3.0])
+
+    def loss(x):
+        return ((x - target) ** 2 * torch.tensor([1.0, 5.0, 0.1])).sum()
+
+    start = [torch.zeros(3)]
+    (ours,) = optimize(start, loss, lambda p: SOAP(p, lr=0.01), 31)
+    (adam,) = optimize(start, loss, lambda p: torch.optim.Adam(p, lr=0.01, betas=(0.95, 0.95)), 30)
+    torch.testing.assert_close(ours, adam)
+
+
+def test_diagonal_gradients_get_adam():
+    # Where the gradient stays diagonal, its eigenbasis is that of the axes: Adam on the diagonal.
+    target = torch.diag(torch.tensor([4.0, 2.0, 1.0]))
+
+    def loss(x):
+        return ((x - target) ** 2).sum()
+
+    (ours,) = optimize([torch.zeros(3, 3)], loss, lambda p: SOAP(p, lr=0.01, frequency=5), 41)
+    (adam,) = optimize(
+        [torch.zeros(3)],
+        lambda x: loss(torch.diag(x)),
+        lambda p: torch.optim.Adam(p, lr=0.01, betas=(0.95, 0.95)),
+        40,
+    )
+    torch.testing.assert_close(ours.diagonal(), adam, atol=1e-5, rtol=1e-4)
+    assert (ours - torch.diag(ours.diagonal())).abs().max() < 1e-5
+
+
+def test_stacked_parameters_do_not_mix():
+    torch.manual_seed(0)
+    targets = torch.randn(3, 4, 2, 3, 3)
+
+    def loss(*filters):
+        return sum(((f - t) ** 4).sum() for f, t in zip(filters, targets, strict=False))
+
+    start = [torch.randn(4, 2, 3, 3) for _ in targets]
+    together = optimize(start, loss, lambda p: SOAP(p, lr=0.01), 25)
+    alone = optimize(start[:1], loss, lambda p: SOAP(p, lr=0.01), 25)
+    torch.testing.assert_close(together[0], alone[0], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("frequency", [1, 10])
+def test_beats_adam_where_the_axes_are_coupled(frequency):
+    torch.manual_seed(1)
+    turn, _ = torch.linalg.qr(torch.randn(12, 12))
+    scale = turn @ torch.diag(torch.logspace(0, 3, 12)) @ turn.T
+    target = torch.randn(12, 12)
+
+    def loss(x):
+        return (scale @ (x - target)).square().mean()
+
+    (ours,) = optimize([torch.zeros(12, 12)], loss, lambda p: SOAP(p, lr=0.03, frequency=frequency), 200)
+    (adam,) = optimize([torch.zeros(12, 12)], loss, lambda p: torch.optim.Adam(p, lr=0.03), 200)
+    assert loss(ours) < loss(adam) / 3
+
+
+def test_frozen_parameters_stay():
+    frozen, free = torch.nn.Parameter(torch.ones(2, 2)), torch.nn.Parameter(torch.ones(2, 2))
+    optimizer = SOAP([{"params": [frozen, free]}], lr=0.1)
+    for _ in range(3):
+        free.grad = torch.eye(2)
+        optimizer.step()
+    assert torch.equal(frozen, torch.ones(2, 2))
+    assert not torch.equal(free, torch.ones(2, 2))
+
+
+def test_no_step_is_longer_than_adams_longest():
+    # Gradients that turn between two refreshes of the bases leave `square` behind.
+    torch.manual_seed(2)
+    x = torch.nn.Parameter(torch.zeros(6, 6))
+    optimizer = SOAP([{"params": [x]}], lr=1.0)
+    longest = 0.0
+    for step in range(200):
+        axis = torch.eye(6)[step // 17 % 6]
+        before = x.detach().clone()
+        x.grad = torch.outer(axis, axis) + 1e-6 * torch.randn(6, 6)
+        optimizer.step()
+        longest = max(longest, float((x.detach() - before).norm()))
+    assert 1 < longest <= 6 * 1.001  # all 36 coordinates at 1

@@ -1,0 +1,245 @@
+"""The upscaler's input path, with files that are odd, damaged or hostile."""
+
+import io
+import os
+import time
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from fsrcnn.errors import InputError
+from fsrcnn.network.pretrained import load_pretrained
+from fsrcnn.upscaling.image import Upscaler
+from fsrcnn.upscaling.pictures import Picture, check_format, from_pillow, read, write
+
+ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+LIMIT = 25
+
+
+def pixels(*shape, dtype=np.uint8, seed=0):
+    return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
+
+
+KINDS = [
+    *((shape, np.uint8) for shape in ((9, 7), (9, 7, 2), (9, 7, 3), (9, 7, 4))),
+    *((shape, np.uint16) for shape in ((9, 7), (9, 7, 3), (9, 7, 4))),
+]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize(("shape", "dtype"), KINDS)
+def test_lossless_files_keep_every_bit_and_the_profile(tmp_path, suffix, shape, dtype):
+    path = tmp_path / f"a{suffix}"
+    picture = Picture(pixels(*shape, dtype=dtype), ICC)
+    write(path, picture)
+    again = read(path, LIMIT)
+    assert again.pixels.dtype == dtype
+    assert np.array_equal(again.pixels, picture.pixels)
+    assert again.icc == ICC
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp"])
+def test_lossy_files_are_close(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    slope = np.linspace(0, 255, 64).astype(np.uint8)[None, :, None].repeat(48, 0).repeat(3, 2)
+    write(path, Picture(slope, ICC))
+    assert np.abs(read(path, LIMIT).pixels.astype(int) - slope).mean() < 3
+    assert read(path, LIMIT).icc == ICC
+
+
+def test_sixteen_bit_grey_with_alpha(tmp_path):
+    image = pixels(5, 4, 2, dtype=np.uint16)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in image)
+    header = np.array([4, 5], ">u4").tobytes() + bytes([16, 4, 0, 0, 0])
+
+    def chunk(kind, data):
+        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+    path = tmp_path / "a.png"
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+    assert np.array_equal(read(path, LIMIT).pixels, image[..., [0, 0, 0, 1]])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_orientation_is_applied(tmp_path, orientation, dtype):
+    from PIL import ImageOps
+
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "a.png"
+    image = pixels(5, 4, 3)
+    Image.fromarray(image).save(path, exif=exif)
+    with Image.open(path) as stored:
+        expected = np.asarray(ImageOps.exif_transpose(stored))
+    if dtype == np.uint16:
+        plain = tmp_path / "plain.png"
+        write(plain, Picture(image.astype(np.uint16) * 257, None))
+        # The eXIf chunk goes behind the header of the 16-bit file.
+        data, exif_chunk = plain.read_bytes(), _chunk(path.read_bytes(), b"eXIf")
+        path.write_bytes(data[:33] + exif_chunk + data[33:])
+        expected = expected.astype(np.uint16) * 257
+    assert np.array_equal(read(path, LIMIT).pixels, expected)
+
+
+def _chunk(data, kind):
+    start = data.index(kind) - 4
+    return data[start : start + 12 + int.from_bytes(data[start : start + 4], "big")]
+
+
+def test_palettes_keep_their_transparency():
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([10, 20, 30, 40, 50, 60])
+    palette.putpixel((1, 0), 1)
+    assert from_pillow(palette).pixels.tolist() == [[[10, 20, 30], [40, 50, 60]]]
+    palette.info["transparency"] = 1
+    assert from_pillow(palette).pixels.tolist() == [[[10, 20, 30, 255], [40, 50, 60, 0]]]
+
+
+def test_cmyk_becomes_rgb_without_its_profile():
+    cmyk = Image.new("CMYK", (3, 2), (0, 255, 255, 0))
+    cmyk.info["icc_profile"] = b"no profile"
+    picture = from_pillow(cmyk)
+    assert picture.icc is None
+    assert picture.pixels[0, 0].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png", ".tiff"])
+def test_animations_are_refused(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    frames = [Image.fromarray(pixels(8, 8, 3, seed=seed)) for seed in range(3)]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    with pytest.raises(InputError, match="3 frames or pages"):
+        read(path, LIMIT)
+
+
+def test_bombs_are_refused_unread(tmp_path):
+    path = tmp_path / "bomb.png"
+    Image.new("1", (12_000, 10_000)).save(path)  # 120 megapixels in a few kB
+    start = time.perf_counter()
+    with warnings.catch_warnings(), pytest.raises(InputError, match=r"12000x10000 is above the limit of 25"):
+        warnings.simplefilter("ignore")
+        read(path, LIMIT)
+    assert time.perf_counter() - start < 1
+
+
+@pytest.mark.parametrize("content", [b"", b"<!DOCTYPE html>", b"\x89PNG\r\n\x1a\n"])
+def test_files_that_are_no_pictures(tmp_path, content):
+    path = tmp_path / "a.png"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="not a readable picture"):
+        read(path, LIMIT)
+
+
+def test_pipes_and_missing_files_are_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    for name in ("pipe.png", "missing.png"):
+        with pytest.raises(InputError, match="not a file"):
+            read(tmp_path / name, LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("name", "image", "message"),
+    [
+        ("a.jpg", pixels(4, 4, 4), "no alpha"),
+        ("a.bmp", pixels(4, 4, 2), "no alpha"),
+        ("a.jpg", pixels(4, 4, dtype=np.uint16), "no 16 bits"),
+        ("a.webp", pixels(4, 4, 3, dtype=np.uint16), "no 16 bits"),
+    ],
+)
+def test_formats_that_would_lose_something(tmp_path, name, image, message):
+    with pytest.raises(InputError, match=message):
+        check_format(tmp_path / name, Picture(image, None))
+
+
+def seeds():
+    """(suffix, content) of small pictures of every format and kind, uncompressed and compressed."""
+    grey, rgb, rgba = pixels(6, 8), pixels(6, 8, 3), pixels(6, 8, 4)
+    kinds = [
+        ("png", Image.fromarray(grey), {}),
+        ("png", Image.fromarray(rgb).quantize(7), {"transparency": 1}),
+        ("png", Image.fromarray(rgba), {"icc_profile": ICC}),
+        ("png", Image.fromarray(grey.astype(np.uint16) * 200), {}),
+        ("jpeg", Image.fromarray(rgb), {"icc_profile": ICC}),
+        ("jpeg", Image.fromarray(rgb).convert("CMYK"), {}),
+        ("jpeg", Image.fromarray(rgb), {"progressive": True}),
+        ("webp", Image.fromarray(rgba), {"lossless": True}),
+        ("webp", Image.fromarray(rgb), {}),
+        ("bmp", Image.fromarray(rgb), {}),
+        ("bmp", Image.fromarray(rgb).quantize(7), {}),
+        ("tiff", Image.fromarray(rgb), {}),
+        ("tiff", Image.fromarray(rgba), {"compression": "tiff_lzw"}),
+        ("tiff", Image.fromarray(rgb), {"compression": "jpeg"}),
+        ("tiff", Image.fromarray(grey).convert("1"), {"compression": "group4"}),
+    ]
+    for kind, image, options in kinds:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        file = io.BytesIO()
+        image.save(file, kind, exif=exif, **options)
+        yield f".{kind}", file.getvalue()
+
+
+def sixteen_bit_seeds(folder):
+    for suffix in (".png", ".tif"):
+        write(folder / f"seed{suffix}", Picture(pixels(6, 8, 3, dtype=np.uint16), ICC))
+        yield suffix, (folder / f"seed{suffix}").read_bytes()
+
+
+def mutated(content, random):
+    """Flip bytes, cut the end off, repeat, delete or insert a run: what disks, networks and fuzzers do."""
+    data = bytearray(content)
+    for _ in range(random.integers(1, 4)):
+        at = int(random.integers(len(data))) if data else 0
+        run = int(random.integers(1, 9))
+        match int(random.integers(6)):
+            case 0:
+                data[at : at + run] = random.bytes(len(data[at : at + run]))
+            case 1:
+                del data[at:]
+            case 2:
+                del data[at : at + run]
+            case 3:
+                data[at:at] = random.bytes(run)
+            case 4:
+                data[at:at] = data[at : at + run] * 50
+            case 5:  # a large or a negative number, in either byte order
+                number = random.choice([0, 1, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1])
+                data[at : at + 4] = int(number).to_bytes(4, str(random.choice(["big", "little"])))
+    return bytes(data)
+
+
+CASES = 2_550  # 150 of each seed
+
+
+def test_fuzzed_files_are_upscaled_or_refused(tmp_path):
+    upscaler = Upscaler(load_pretrained(2))
+    random = np.random.default_rng(123)
+    all_seeds = [*seeds(), *sixteen_bit_seeds(tmp_path)]
+    counts = {"upscaled": 0, "refused": 0}
+    for number in range(CASES):
+        suffix, content = all_seeds[number % len(all_seeds)]
+        path = tmp_path / f"a{suffix}"
+        path.write_bytes(mutated(content, random))
+        start = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as the command does
+            try:
+                picture = read(path, max_megapixels=0.02)
+                upscaler(picture.pixels)
+                counts["upscaled"] += 1
+            except InputError as error:
+                assert "\n" not in str(error)
+                counts["refused"] += 1
+        assert time.perf_counter() - start < 5, f"case {number} hangs"
+    # Both are common: the files are neither all sound nor all hopeless.
+    assert min(counts.values()) > CASES / 10
