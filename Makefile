@@ -25,7 +25,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 demo: $(INSTALLED)
 	$(RUN) dvc exp run --temp --force --name demo \
 		--set-param data.source=sample --set-param train.epochs=4 --set-param train.steps_per_epoch=400 \
-		--set-param train.warmup_steps=100 --set-param train.average=0.99 --set-param finetune.epochs=1 \
+		--set-param train.warmup_steps=100 --set-param train.ema_decay=0.99 --set-param finetune.epochs=1 \
 		--set-param benchmark.iterations=200
 	@echo "The runs in a browser:  . $(VENV)/bin/activate && mlflow ui --backend-store-uri sqlite:///mlflow.db"
 

@@ -49,7 +49,7 @@ RESULT = Path("metrics/frameworks.json")
 def torch_step(settings: TrainSettings) -> Callable[[Batch], object]:
     """One step as the published ports take it."""
     network = FSRCNN(SCALE)
-    optimizer = build_optimizer(network, "adam", settings.learning_rate, settings.deconvolution_rate)
+    optimizer = build_optimizer(network, "adam", settings.learning_rate, settings.deconvolution_lr_factor)
 
     def step(batch: Batch) -> float:
         loss = F.mse_loss(network(batch.lr), F.pixel_shuffle(batch.hr, SCALE))

@@ -44,11 +44,11 @@ def main() -> None:
     rows = []
     for seed in arguments.seeds:
         torch.compiler.reset()
-        data = pool.load(folder / "train.h5", arguments.scale, settings.held_out_share)
+        data = pool.load(folder / "train.h5", arguments.scale, settings.validation_share)
         torch.manual_seed(seed)
         network = FSRCNN(arguments.scale, *shape)
         last = fit(network, data, settings, device=CPU, seed=seed)[-1]
-        row = {"held-out": last.held_out_psnr or float("nan")}
+        row = {"held-out": last.validation_psnr or float("nan")}
         scores = summarize(evaluate(folder / "evaluation", arguments.scale, {"network": network}, CPU))
         for dataset, protocols in scores.items():
             for protocol, methods in protocols.items():

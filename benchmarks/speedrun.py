@@ -27,7 +27,7 @@ from fsrcnn.training.loop import TrainSettings, fit
 from fsrcnn.training.pool import TrainingData
 
 SCALE = 4
-SHORT = {"epochs": 14, "steps_per_epoch": 800, "average": 0.99}
+SHORT = {"epochs": 14, "steps_per_epoch": 800, "ema_decay": 0.99}
 REFERENCE_EPOCHS = 20
 
 
@@ -41,7 +41,7 @@ def main() -> None:
     arguments = parser.parse_args()
     section = yaml.safe_load(Path("params.yaml").read_text())["train"]
     settings = TrainSettings.parse("train", {**section, **SHORT})
-    training = pool.load(arguments.data / "train.h5", SCALE, settings.held_out_share)
+    training = pool.load(arguments.data / "train.h5", SCALE, settings.validation_share)
     pairs = hdf5.read_pairs(arguments.data / "evaluation" / "Set5_reference.h5", SCALE)
     set5 = pool.as_tensors([(pair.lr[None], pair.hr[None]) for pair in pairs])
     watched = TrainingData(training.pool, set5)
@@ -57,9 +57,9 @@ def main() -> None:
             settings,
             device=torch.device("cpu"),
             seed=seed,
-            on_epoch=lambda row: print(f"  {row.seconds:6.1f}  {row.held_out_psnr:.2f}", flush=True),
+            on_epoch=lambda row: print(f"  {row.seconds:6.1f}  {row.validation_psnr:.2f}", flush=True),
         )
-        curves.append([(row.seconds, row.held_out_psnr or 0.0) for row in curve])
+        curves.append([(row.seconds, row.validation_psnr or 0.0) for row in curve])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "patches.h5"
         write_patch_file(training.pool, path)

@@ -24,7 +24,7 @@ def finetune() -> None:
     where = device.choose(run.device, run.framework)
     source = Path(f"models/x{finetune.source_scale}/scratch.safetensors")
     file = Path(f"data/x{run.scale}/train.h5")
-    data = pool.load(file, run.scale, settings.held_out_share)
+    data = pool.load(file, run.scale, settings.validation_share)
     torch.manual_seed(run.seed)
     network = transfer(checkpoint.load(source), run.scale)
     recording.record_training(

@@ -24,7 +24,7 @@ from fsrcnn.training.workers import Workers, join
 METRICS = {
     "loss": "training/loss",
     "train_psnr": "training/psnr",
-    "held_out_psnr": "validation/psnr",
+    "validation_psnr": "validation/psnr",
     "learning_rate": "training/learning_rate",
     "seconds": "training/seconds",
 }
@@ -65,11 +65,11 @@ def record_training(
     tags = {"kind": kind, "scale": str(network.scale), "data": made["source"], "recipe": recipe}
     dataset = runs.Dataset(f"{made['source']}_x{network.scale}", file, sha256(file), made["made"])
 
-    identity = {**params, "data": sha256(file), "workers": workers.count, "train": settings.model_dump()}
+    identity = {**params, "data": sha256(file), "workers": workers.world_size, "train": settings.model_dump()}
     if source is not None:
         identity["source"] = sha256(source)
     state = TrainingState(path.with_suffix(".state"), identity)
-    if not workers.is_first:
+    if not workers.is_main:
         assert isinstance(device, torch.device)  # MindSpore works alone
         fit(network, data, settings, device=device, seed=seed, state=state, workers=workers)
         return
@@ -120,7 +120,7 @@ def record_training(
         "framework": framework,
         "framework_version": version,
         "device": description(device),
-        "threads": torch.get_num_threads() * workers.count,
+        "threads": torch.get_num_threads() * workers.world_size,
         "seconds_per_epoch": statistics.median(seconds),
         "curve": [row._asdict() for row in curve],
     }

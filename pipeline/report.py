@@ -81,7 +81,7 @@ def _summary(record: dict[str, Any]) -> dict[str, Any]:
         "seconds_per_epoch": round(record["seconds_per_epoch"], 2),
         "loss": last["loss"],
         "train_psnr": round(last["train_psnr"], 3),
-        "held_out_psnr": last["held_out_psnr"] and round(last["held_out_psnr"], 3),
+        "validation_psnr": last["validation_psnr"] and round(last["validation_psnr"], 3),
     }
 
 

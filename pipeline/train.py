@@ -23,7 +23,7 @@ def train() -> None:
     model = stage.read_section("model", ModelSettings)
     where = device.choose(run.device, run.framework)
     file = Path(f"data/x{scale}/train.h5")
-    data = pool.load(file, scale, settings.held_out_share)
+    data = pool.load(file, scale, settings.validation_share)
     torch.manual_seed(run.seed)
     network = FSRCNN(scale, model.d, model.s, model.m)
     recording.record_training(network, data, settings, kind="scratch", file=file, device=where, seed=run.seed)

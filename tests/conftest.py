@@ -8,7 +8,7 @@ from model_server import Server, served
 
 from fsrcnn.data.hdf5 import Pair
 from fsrcnn.data.pairs import make_pair
-from fsrcnn.data.samples import HELD_OUT, photographs
+from fsrcnn.data.samples import EVALUATION, photographs
 from fsrcnn.training.pool import PatchPool, TrainingData
 from tests.project import Project
 
@@ -46,9 +46,9 @@ def fsrcnn_server(tmp_path_factory) -> Iterator[Server]:
 @pytest.fixture
 def data() -> TrainingData:
     """Bundled photographs at x4: one held out, the rest to train on."""
-    pairs = [Pair(*make_pair(image, 4, "resize"), name) for name, image in photographs(HELD_OUT)]
-    held_out = [
+    pairs = [Pair(*make_pair(image, 4, "resize"), name) for name, image in photographs(EVALUATION)]
+    validation = [
         (torch.from_numpy(p.lr)[None, None] / 255, torch.from_numpy(p.hr)[None, None] / 255)
         for p in pairs[:1]
     ]
-    return TrainingData(PatchPool.of_pairs(4, pairs[1:]), held_out)
+    return TrainingData(PatchPool.of_pairs(4, pairs[1:]), validation)

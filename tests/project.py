@@ -18,7 +18,7 @@ TINY = {
     "train.steps_per_epoch": 15,
     "train.batch_size": 4,
     "train.warmup_steps": 5,
-    "train.held_out_share": 0.2,
+    "train.validation_share": 0.2,
     "finetune.epochs": 1,
     "benchmark.batch_size": 1,
     "benchmark.warmup": 1,

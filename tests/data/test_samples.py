@@ -3,11 +3,11 @@ import sys
 import numpy as np
 import pytest
 
-from fsrcnn.data.samples import HELD_OUT, TRAIN, photographs
+from fsrcnn.data.samples import EVALUATION, TRAIN, photographs
 from fsrcnn.errors import InputError
 
 
-@pytest.mark.parametrize("names", [TRAIN, HELD_OUT])
+@pytest.mark.parametrize("names", [TRAIN, EVALUATION])
 def test_photographs_are_bundled_and_small(names):
     images = photographs(names)
     assert [stem for stem, _ in images] == [name.rsplit(".", 1)[0] for name in names]
@@ -19,9 +19,9 @@ def test_photographs_are_bundled_and_small(names):
 
 def test_no_photograph_is_in_both():
     assert len(set(TRAIN)) == len(TRAIN) >= 5
-    assert len(set(HELD_OUT)) == len(HELD_OUT) >= 3
-    assert not set(TRAIN) & set(HELD_OUT)
-    pixels = [image.resize((32, 32)).tobytes() for _, image in photographs(TRAIN + HELD_OUT)]
+    assert len(set(EVALUATION)) == len(EVALUATION) >= 3
+    assert not set(TRAIN) & set(EVALUATION)
+    pixels = [image.resize((32, 32)).tobytes() for _, image in photographs(TRAIN + EVALUATION)]
     assert len(set(pixels)) == len(pixels)
 
 

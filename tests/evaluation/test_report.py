@@ -67,7 +67,7 @@ def test_other_data_is_set_apart(data):
 
 
 def test_curves_are_a_picture(tmp_path: Path):
-    rows = [{"seconds": 1.0, "train_psnr": 20.0, "held_out_psnr": None}]
+    rows = [{"seconds": 1.0, "train_psnr": 20.0, "validation_psnr": None}]
     draw_curves({"scratch": rows, "transfer": rows}, tmp_path / "curves.png")
     with Image.open(tmp_path / "curves.png") as picture:
         assert picture.width == 1000

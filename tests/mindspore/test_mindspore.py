@@ -73,7 +73,7 @@ def test_training_follows_that_of_torch(data, changes):
         assert (ours.epoch, ours.step) == (theirs.epoch, theirs.step)
         assert ours.learning_rate == pytest.approx(theirs.learning_rate)
         assert ours.loss == pytest.approx(theirs.loss, rel=0.1)
-        assert ours.held_out_psnr == pytest.approx(theirs.held_out_psnr, abs=0.5)
+        assert ours.validation_psnr == pytest.approx(theirs.validation_psnr, abs=0.5)
     assert curves[1][1].loss < curves[1][0].loss
 
 
@@ -87,7 +87,7 @@ def test_frozen_parameters_stay(data):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("optimizer", "soap"), ("loss", "rmse"), ("precision", "bfloat16"), ("average", 0.9)],
+    [("optimizer", "soap"), ("loss", "rmse"), ("precision", "bfloat16"), ("ema_decay", 0.9)],
 )
 def test_settings_it_lacks_are_refused(key, value):
     with pytest.raises(InputError, match=f"reference: {key} is {value}; with framework mindspore") as caught:

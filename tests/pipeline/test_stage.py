@@ -84,7 +84,7 @@ def test_reference_recipe_takes_the_place_of_ours(tmp_path, monkeypatch, choice)
     assert train.model_dump() == PARAMS["reference"]["train"]
     finetune = stage.read_recipe(run, "finetune", FinetuneSettings)
     assert finetune.source_scale == PARAMS["finetune"]["source_scale"]
-    assert finetune.average == PARAMS["reference"]["finetune"]["average"]
+    assert finetune.ema_decay == PARAMS["reference"]["finetune"]["ema_decay"]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from fsrcnn import files
 from fsrcnn.data import hdf5
 from fsrcnn.data.hdf5 import Pair
 from fsrcnn.data.pairs import make_pair
-from fsrcnn.data.samples import HELD_OUT, photographs
+from fsrcnn.data.samples import EVALUATION, photographs
 from fsrcnn.errors import InputError
 from fsrcnn.evaluation.comparison import draw_comparison
 from fsrcnn.network import checkpoint
@@ -102,7 +102,7 @@ def test_server_dies_half_way(server, tmp_path, caplog):
 def test_server_dies_before_an_evaluation_is_logged(server, tmp_path, monkeypatch):
     params = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"scale": 2, "device": "cpu"}
     Path("params.yaml").write_text(yaml.safe_dump(params))
-    ((name, photograph),) = photographs(HELD_OUT[:1])
+    ((name, photograph),) = photographs(EVALUATION[:1])
     for file in ("train.h5", "evaluation/Set5_reference.h5"):
         pair = Pair(*make_pair(photograph, 2, "resize"), name)
         hdf5.write_pairs(Path("data/x2") / file, [pair], 2, source="Set5", made="for a test")

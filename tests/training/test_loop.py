@@ -12,7 +12,7 @@ CPU = torch.device("cpu")
 REFERENCE = {
     "optimizer": "adam",
     "learning_rate": 0.001,
-    "deconvolution_rate": 0.1,
+    "deconvolution_lr_factor": 0.1,
     "loss": "mse",
     "schedule": "constant",
     "warmup_steps": 0,
@@ -21,8 +21,8 @@ REFERENCE = {
     "batch_size": 16,
     "epochs": 1,
     "steps_per_epoch": None,
-    "average": 0.0,
-    "held_out_share": 0.0,
+    "ema_decay": 0.0,
+    "validation_share": 0.0,
     "precision": "float32",
     "compile": False,
 }
@@ -38,7 +38,7 @@ def train(data: TrainingData, seed: int = 1, **changes: object):
     return network, fit(network, data, settings(**changes), device=CPU, seed=seed)
 
 
-CROPS = {"sampling": "crops", "learning_rate": 0.003, "deconvolution_rate": 1.0, "steps_per_epoch": 40}
+CROPS = {"sampling": "crops", "learning_rate": 0.003, "deconvolution_lr_factor": 1.0, "steps_per_epoch": 40}
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "soap"])
@@ -46,7 +46,7 @@ CROPS = {"sampling": "crops", "learning_rate": 0.003, "deconvolution_rate": 1.0,
 def test_training_improves_on_held_out_photographs(data, optimizer, precision):
     _, curve = train(data, optimizer=optimizer, precision=precision, epochs=3, **CROPS)
     assert [row.epoch for row in curve] == [1, 2, 3]
-    assert curve[-1].held_out_psnr > curve[0].held_out_psnr + 1
+    assert curve[-1].validation_psnr > curve[0].validation_psnr + 1
     assert curve[-1].loss < curve[0].loss
 
 
@@ -81,7 +81,7 @@ def test_first_adam_step_is_the_references(data):
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"optimizer": "soap", "average": 0.9, **CROPS, "steps_per_epoch": 5}]
+    "changes", [{}, {"optimizer": "soap", "ema_decay": 0.9, **CROPS, "steps_per_epoch": 5}]
 )
 def test_same_seed_gives_the_same_weights(data, changes):
     changes = {"steps_per_epoch": 5} | changes
@@ -93,7 +93,7 @@ def test_same_seed_gives_the_same_weights(data, changes):
 
 def test_averaged_weights_lag_behind(data):
     last, _ = train(data, steps_per_epoch=20)
-    averaged, _ = train(data, steps_per_epoch=20, average=0.9)
+    averaged, _ = train(data, steps_per_epoch=20, ema_decay=0.9)
     torch.manual_seed(1)
     start = FSRCNN(4)
     weight = "shrinking.0.weight"
@@ -128,7 +128,7 @@ def test_compiled_training_takes_the_same_steps(data):
         ("epochs", 1.5),
         ("optimizer", "sgd"),
         ("learning_rate", 0.0),
-        ("average", 1.0),
+        ("ema_decay", 1.0),
         ("batch_size", "16"),
         ("compile", "yes"),
         ("learning_rate", math.nan),

@@ -171,16 +171,16 @@ def greys(values):
     ("share", "held"), [(0.01, {5}), (0.1, {5}), (0.2, {2, 7}), (0.5, {1, 3, 5, 7, 9}), (0.9, None)]
 )
 def test_held_out_photographs_are_never_trained_on(photographs, share, held):
-    loaded, held_out = pool.load(photographs, 4, share)
-    found = {(grey - 20) // 10 for lr, _ in held_out for grey in greys(lr)}
+    loaded, validation = pool.load(photographs, 4, share)
+    found = {(grey - 20) // 10 for lr, _ in validation for grey in greys(lr)}
     trained = greys(loaded.lr)
     assert trained == greys(loaded.hr)
     assert found.isdisjoint((grey - 20) // 10 for grey in trained)
     # All variants of the others are trained on.
     assert trained == {20 + 10 * i + variant for i in set(range(10)) - found for variant in range(3)}
-    assert len(found) == len(held_out) == (9 if held is None else len(held))
+    assert len(found) == len(validation) == (9 if held is None else len(held))
     assert held is None or found == held
-    for lr, hr in held_out:
+    for lr, hr in validation:
         assert lr.shape == (1, 1, 8, 9)
         assert hr.shape == (1, 1, 32, 36)
         assert greys(lr) == greys(hr)
@@ -188,8 +188,8 @@ def test_held_out_photographs_are_never_trained_on(photographs, share, held):
 
 
 def test_nothing_is_held_out_unless_asked_for(photographs):
-    loaded, held_out = pool.load(photographs, 4, 0.0)
-    assert held_out == []
+    loaded, validation = pool.load(photographs, 4, 0.0)
+    assert validation == []
     assert loaded.pixels == 30 * 8 * 9
     assert loaded.hr.shape == (30 * 8 * 9, 16)
     assert loaded.lr.dtype == loaded.hr.dtype == torch.float32
@@ -199,7 +199,7 @@ def test_one_photograph_is_too_few_to_hold_out(tmp_path):
     path = tmp_path / "train.h5"
     pairs = [Pair(noise(8, 8), noise(32, 32), "only", str(i)) for i in range(4)]
     hdf5.write_pairs(path, pairs, 4, source="test", made="for a test")
-    with pytest.raises(InputError, match=r"too few .* train\.held_out_share") as caught:
+    with pytest.raises(InputError, match=r"too few .* train\.validation_share") as caught:
         pool.load(path, 4, 0.5)
     assert str(caught.value).startswith(f"{path}: 1 photographs")
     assert pool.load(path, 4, 0.0).pool.pixels == 4 * 64
@@ -212,12 +212,12 @@ def test_load_of_the_patches_layout_holds_out_the_last(tmp_path, monkeypatch, sh
     with h5py.File(path, "w") as file:
         file["lr"], file["hr"] = lr, hr
     monkeypatch.setattr(hdf5, "BLOCK", 5)
-    loaded, held_out = pool.load(path, 4, share)
+    loaded, validation = pool.load(path, 4, share)
     small, large = loaded.cut(loaded.grid(), 6)
     np.testing.assert_allclose(small[:, 0].numpy() * 255, lr[: 12 - held], rtol=1e-6)
     np.testing.assert_allclose(shuffled(large, 4) * 255, hr[: 12 - held], rtol=1e-6)
-    assert len(held_out) == (1 if held else 0)
-    for one, other in held_out:
+    assert len(validation) == (1 if held else 0)
+    for one, other in validation:
         np.testing.assert_allclose(one[:, 0].numpy() * 255, lr[-held:], rtol=1e-6)
         np.testing.assert_allclose(other[:, 0].numpy() * 255, hr[-held:], rtol=1e-6)
 

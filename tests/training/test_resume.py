@@ -14,7 +14,7 @@ from fsrcnn.training.resume import TrainingState
 from fsrcnn.training.workers import Workers
 from tests.test_training import CPU, CROPS, settings
 
-RUN = CROPS | {"optimizer": "soap", "average": 0.9, "epochs": 3, "steps_per_epoch": 10}
+RUN = CROPS | {"optimizer": "soap", "ema_decay": 0.9, "epochs": 3, "steps_per_epoch": 10}
 
 
 def train(data, state=None, on_epoch=lambda _: None, **changes):

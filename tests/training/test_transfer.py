@@ -31,8 +31,8 @@ def test_only_the_deconvolution_learns(scale):
 
 def test_finetune_settings_replace_those_of_the_training():
     finetune = FinetuneSettings.parse(
-        "finetune", {"source_scale": 3, "learning_rate": 0.5, "epochs": 7, "average": 0.9}
+        "finetune", {"source_scale": 3, "learning_rate": 0.5, "epochs": 7, "ema_decay": 0.9}
     )
-    applied = finetune.applied_to(settings(batch_size=3, deconvolution_rate=0.1))
+    applied = finetune.applied_to(settings(batch_size=3, deconvolution_lr_factor=0.1))
     assert (applied.learning_rate, applied.epochs, applied.batch_size) == (0.5, 7, 3)
-    assert (applied.deconvolution_rate, applied.average) == (1, 0.9)
+    assert (applied.deconvolution_lr_factor, applied.ema_decay) == (1, 0.9)

@@ -30,7 +30,7 @@ def test_two_workers_train_as_one(tmp_path):
         curves.append(json.loads((project.folder / "models/x4/scratch.json").read_text())["curve"])
     for alone, shared in zip(*curves, strict=True):
         assert shared["loss"] == pytest.approx(alone["loss"], rel=1e-3)
-        assert shared["held_out_psnr"] == pytest.approx(alone["held_out_psnr"], abs=0.02)
+        assert shared["validation_psnr"] == pytest.approx(alone["validation_psnr"], abs=0.02)
 
     mlflow.set_tracking_uri(f"sqlite:///{project.folder}/mlflow.db")
     assert len(mlflow.search_runs(experiment_names=["fsrcnn"], output_format="list")) == 2

@@ -16,7 +16,7 @@ TRAIN = (
     "motorcycle_left.png",
     "camera.png",
 )
-HELD_OUT = ("chelsea.png", "coffee.png", "coins.png")
+EVALUATION = ("chelsea.png", "coffee.png", "coins.png")
 
 
 def photographs(names: tuple[str, ...], largest_side: int = 320) -> list[tuple[str, Image.Image]]:

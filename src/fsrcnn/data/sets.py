@@ -62,7 +62,7 @@ def prepare(settings: DataSettings, scale: int, train: Path, evaluation: Path, d
     if settings.source == "sample":
         made = "photographs bundled with scikit-image, sides halved to at most 320"
         _build_training(samples.photographs(samples.TRAIN), train, scale, SAMPLE_SET, made)
-        _build_evaluation(samples.photographs(samples.HELD_OUT), evaluation, SAMPLE_SET, scale)
+        _build_evaluation(samples.photographs(samples.EVALUATION), evaluation, SAMPLE_SET, scale)
         return
     mirror = os.environ.get(MIRROR_VARIABLE) or settings.mirror
     is_url = mirror.startswith(("http://", "https://"))

@@ -88,7 +88,7 @@ def draw_curves(curves: Mapping[str, Sequence[Mapping[str, float | None]]], path
     """Write a PNG of each training's PSNR, on training patches and on held-out photographs, by seconds."""
     figure = Figure(figsize=(10, 3.6), layout="constrained")
     axes = figure.subplots(1, 2, sharex=True)
-    columns = {"train_psnr": "training patches", "held_out_psnr": "held-out photographs"}
+    columns = {"train_psnr": "training patches", "validation_psnr": "validation photographs"}
     for axis, (column, title) in zip(axes, columns.items(), strict=True):
         for name, rows in curves.items():
             points = [(row["seconds"], row[column]) for row in rows if row[column] is not None]

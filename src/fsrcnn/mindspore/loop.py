@@ -20,14 +20,14 @@ from fsrcnn.errors import InputError
 from fsrcnn.evaluation.quality import psnr_of_mse
 from fsrcnn.mindspore.network import MindSporeFSRCNN, copy_to, from_torch, on_tensors
 from fsrcnn.network.model import FSRCNN
-from fsrcnn.training.loop import CHECK_EVERY, Epoch, TrainSettings, choose_batches, diverged, held_out_psnr
+from fsrcnn.training.loop import CHECK_EVERY, Epoch, TrainSettings, choose_batches, diverged, validation_psnr
 from fsrcnn.training.pool import Batch, TrainingData
-from fsrcnn.training.schedule import factor
+from fsrcnn.training.schedule import lr_factor
 
 log = logging.getLogger(__name__)
 
 Step = Callable[[mindspore.Tensor, mindspore.Tensor], mindspore.Tensor]
-SUPPORTED = {"optimizer": "adam", "loss": "mse", "precision": "float32", "average": 0.0}
+SUPPORTED = {"optimizer": "adam", "loss": "mse", "precision": "float32", "ema_decay": 0.0}
 
 
 def check(settings: TrainSettings) -> None:
@@ -57,7 +57,7 @@ def fit(
     check(settings)
     batches, steps_per_epoch = choose_batches(data.pool, settings, seed)
     total = settings.epochs * steps_per_epoch
-    factors = [factor(settings.schedule, step, total, settings.warmup_steps) for step in range(total + 1)]
+    factors = [lr_factor(settings.schedule, step, total, settings.warmup_steps) for step in range(total + 1)]
     cell = from_torch(network)
     step_of = build_step(cell, settings, factors[:total])
     everything = slice(0, settings.batch_size)
@@ -85,7 +85,7 @@ def fit(
                     loss,
                     psnr_of_mse(loss),
                     settings.learning_rate * factors[step + 1],
-                    held_out_psnr(on_tensors(cell), data, torch.device("cpu")),
+                    validation_psnr(on_tensors(cell), data, torch.device("cpu")),
                 )
                 curve.append(row)
                 log.info("epoch %d/%d  %.0f s  loss %.3e", row.epoch, settings.epochs, seconds, loss)
@@ -101,7 +101,7 @@ def build_step(cell: MindSporeFSRCNN, settings: TrainSettings, factors: list[flo
     rate = settings.learning_rate
     groups = [
         {"params": rest, "lr": [rate * f for f in factors]},
-        {"params": last, "lr": [rate * settings.deconvolution_rate * f for f in factors]},
+        {"params": last, "lr": [rate * settings.deconvolution_lr_factor * f for f in factors]},
     ]
     optimizer = nn.Adam([group for group in groups if group["params"]], learning_rate=groups[0]["lr"])
 

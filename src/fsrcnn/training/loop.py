@@ -2,7 +2,7 @@
 
 Train from Python:
 
-    data = patches.load(path, scale, settings.held_out_share)
+    data = patches.load(path, scale, settings.validation_share)
     fit(network, data, settings, device=torch.device("cpu"), seed=1)
 """
 
@@ -28,7 +28,7 @@ from fsrcnn.training.interrupts import Interrupts
 from fsrcnn.training.optimizer import build_optimizer
 from fsrcnn.training.pool import PatchPool, TrainingData
 from fsrcnn.training.resume import TrainingState
-from fsrcnn.training.schedule import ScheduleName, factor
+from fsrcnn.training.schedule import ScheduleName, lr_factor
 from fsrcnn.training.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class TrainSettings(Settings):
 
     optimizer: Literal["adam", "soap"]
     learning_rate: Annotated[float, Field(gt=0, le=1)]
-    deconvolution_rate: Annotated[float, Field(gt=0, le=100)]  # times learning_rate
+    deconvolution_lr_factor: Annotated[float, Field(gt=0, le=100)]  # times learning_rate
     loss: Literal["mse", "rmse"]  # mean over the crops of their mean squared errors, or of its roots
     schedule: ScheduleName
     warmup_steps: Annotated[int, Field(ge=0)]
@@ -57,8 +57,8 @@ class TrainSettings(Settings):
     batch_size: Count
     epochs: Count
     steps_per_epoch: Count | None  # None: once over all patches
-    average: Share  # decay of the weights' moving average; 0: the last weights
-    held_out_share: Share  # of the training photographs, for validation
+    ema_decay: Share  # decay of the weights' moving average; 0: the last weights
+    validation_share: Share  # of the training photographs, for validation
     precision: Literal["float32", "bfloat16"]
     compile: bool
 
@@ -75,7 +75,7 @@ class Epoch(NamedTuple):
     loss: float
     train_psnr: float
     learning_rate: float
-    held_out_psnr: float | None
+    validation_psnr: float | None
 
 
 def fit(
@@ -91,7 +91,7 @@ def fit(
 ) -> list[Epoch]:
     """Train in place those parameters that require a gradient; returns the curve.
 
-    The network ends with the averaged weights where `settings.average` is set. The same seed on the
+    The network ends with the averaged weights where `settings.ema_decay` is set. The same seed on the
     same CPU gives the same weights. With `state` the training is saved there from time to time and
     when it is interrupted, and goes on from what it finds there; `on_epoch` is then called for the
     epochs that are left. `workers` share each batch.
@@ -105,13 +105,13 @@ def fit(
         log.info("%s: going on from step %d of %d", state.path, training.step, training.total)
     if workers.average(torch.tensor(float(training.step), device=device)) != training.step:
         raise InputError(f"workers found different states; put {state and state.path} where all can read it")
-    keeps = state if workers.is_first else None
+    keeps = state if workers.is_main else None
     saved_at = time.perf_counter()
     progress = tqdm(
         total=training.total,
         initial=training.step,
         unit="step",
-        disable=None if workers.is_first else True,
+        disable=None if workers.is_main else True,
         smoothing=0.05,
     )
     with Interrupts() as interrupts, progress:
@@ -165,12 +165,12 @@ class _Training:
         self.batches, self.steps_per_epoch = choose_batches(data.pool.to(device), settings, seed)
         self.total = settings.epochs * self.steps_per_epoch
         self.optimizer = build_optimizer(
-            network, settings.optimizer, settings.learning_rate, settings.deconvolution_rate
+            network, settings.optimizer, settings.learning_rate, settings.deconvolution_lr_factor
         )
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.average = None
-        if settings.average:
-            decay = settings.average**AVERAGE_EVERY
+        if settings.ema_decay:
+            decay = settings.ema_decay**AVERAGE_EVERY
             self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay))
         self.loss_of = loss_function(network, settings, device)
         self.step = 0
@@ -196,10 +196,10 @@ class _Training:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.workers.average_gradients(self.network.parameters())
-        rate_factor = self._rate_factor(self.step)
+        factor = self._lr_factor(self.step)
         with interrupts.held:
             for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
-                group["lr"] = rate * rate_factor
+                group["lr"] = rate * factor
             self.optimizer.step()
             self.losses[self.step % self.steps_per_epoch] = error
             self.step += 1
@@ -209,8 +209,8 @@ class _Training:
                 self.average.update_parameters(self.network)
             self.seconds += time.perf_counter() - started
 
-    def _rate_factor(self, step: int) -> float:
-        return factor(self.settings.schedule, step, self.total, self.settings.warmup_steps)
+    def _lr_factor(self, step: int) -> float:
+        return lr_factor(self.settings.schedule, step, self.total, self.settings.warmup_steps)
 
     def check_loss(self) -> None:
         """Raise `InputError` if a loss since the start of the epoch is not finite."""
@@ -219,7 +219,7 @@ class _Training:
         if len(bad):
             first = int(bad[0])
             step = self.step - done + first
-            raise diverged(float(self.losses[first]), step, self.rates[0] * self._rate_factor(step))
+            raise diverged(float(self.losses[first]), step, self.rates[0] * self._lr_factor(step))
 
     def end_epoch(self) -> Epoch:
         """Add the epoch's row to the curve."""
@@ -233,8 +233,8 @@ class _Training:
             self.seconds,
             loss,
             psnr_of_mse(loss),
-            self.rates[0] * self._rate_factor(self.step),
-            held_out_psnr(
+            self.rates[0] * self._lr_factor(self.step),
+            validation_psnr(
                 self.network if self.average is None else self.average.module, self.data, self.device
             ),
         )
@@ -281,11 +281,11 @@ def choose_batches(
 
 
 @torch.no_grad()
-def held_out_psnr(
+def validation_psnr(
     upscale: Callable[[Tensor], Tensor], data: TrainingData, device: torch.device
 ) -> float | None:
     """Mean PSNR in dB over the held-out images; None where there are none."""
-    values = [psnr(upscale(lr.to(device)).clamp(0, 1), hr.to(device)) for lr, hr in data.held_out]
+    values = [psnr(upscale(lr.to(device)).clamp(0, 1), hr.to(device)) for lr, hr in data.validation]
     return sum(values) / len(values) if values else None
 
 
@@ -299,12 +299,12 @@ def diverged(loss: float, step: int, rate: float) -> InputError:
 
 def _log_row(row: Epoch, epochs: int) -> None:
     log.info(
-        "epoch %d/%d  %.0f s  loss %.3e  held-out PSNR %s",
+        "epoch %d/%d  %.0f s  loss %.3e  validation PSNR %s",
         row.epoch,
         epochs,
         row.seconds,
         row.loss,
-        "-" if row.held_out_psnr is None else f"{row.held_out_psnr:.2f} dB",
+        "-" if row.validation_psnr is None else f"{row.validation_psnr:.2f} dB",
     )
 
 

@@ -7,11 +7,11 @@ from fsrcnn.training.soap import SOAP
 
 
 def build_optimizer(
-    network: FSRCNN, name: str, learning_rate: float, deconvolution_rate: float
+    network: FSRCNN, name: str, learning_rate: float, deconvolution_lr_factor: float
 ) -> torch.optim.Optimizer:
     """An optimiser of the parameters that require a gradient.
 
-    The deconvolution learns at `learning_rate * deconvolution_rate`.
+    The deconvolution learns at `learning_rate * deconvolution_lr_factor`.
     """
     last = set(network.deconvolution.parameters())
     groups = [
@@ -21,7 +21,7 @@ def build_optimizer(
         },
         {
             "params": [p for p in network.parameters() if p.requires_grad and p in last],
-            "lr": learning_rate * deconvolution_rate,
+            "lr": learning_rate * deconvolution_lr_factor,
         },
     ]
     groups = [group for group in groups if group["params"]]

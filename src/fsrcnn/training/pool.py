@@ -117,10 +117,10 @@ class TrainingData(NamedTuple):
     """
 
     pool: PatchPool
-    held_out: list[tuple[Tensor, Tensor]]
+    validation: list[tuple[Tensor, Tensor]]
 
 
-def load(path: Path, scale: int, held_out_share: float) -> TrainingData:
+def load(path: Path, scale: int, validation_share: float) -> TrainingData:
     """Read a training file of either layout and hold a share of it out for validation.
 
     From whole images, evenly spaced photographs are held out with all their variants, and only the
@@ -130,16 +130,16 @@ def load(path: Path, scale: int, held_out_share: float) -> TrainingData:
     if hdf5.describe(path, scale).layout == "patches":
         blocks = list(hdf5.read_patches(path, scale))
         lr, hr = (np.concatenate(part) for part in zip(*blocks, strict=True))
-        keep = len(lr) - round(len(lr) * held_out_share)
-        held_out = [(lr[keep:], hr[keep:])] if keep < len(lr) else []
-        return TrainingData(PatchPool(scale, [(lr[:keep], hr[:keep])]), as_tensors(held_out))
+        keep = len(lr) - round(len(lr) * validation_share)
+        validation = [(lr[keep:], hr[keep:])] if keep < len(lr) else []
+        return TrainingData(PatchPool(scale, [(lr[:keep], hr[:keep])]), as_tensors(validation))
     pairs = list(hdf5.read_pairs(path, scale))
     names = sorted({pair.image for pair in pairs})
-    count = max(1, round(len(names) * held_out_share)) if held_out_share else 0
+    count = max(1, round(len(names) * validation_share)) if validation_share else 0
     chosen = {names[(2 * i + 1) * len(names) // (2 * count)] for i in range(count)}
     if len(chosen) == len(names):
         raise InputError(
-            f"{path}: {len(names)} photographs are too few to hold some out; set train.held_out_share to 0"
+            f"{path}: {len(names)} photographs are too few to hold some out; set train.validation_share to 0"
         )
     pool = PatchPool.of_pairs(scale, [pair for pair in pairs if pair.image not in chosen])
     whole = {pair.image: pair for pair in reversed(pairs) if pair.image in chosen}

@@ -6,7 +6,7 @@ from typing import Literal
 ScheduleName = Literal["constant", "cosine", "linear"]
 
 
-def factor(schedule: ScheduleName, step: int, total: int, warmup_steps: int) -> float:
+def lr_factor(schedule: ScheduleName, step: int, total: int, warmup_steps: int) -> float:
     """The factor on the learning rate at `step`, counted from 0.
 
     A linear warm-up to 1, then the schedule: from 1 down to 0 at `total`, unless it is constant.

@@ -15,12 +15,12 @@ class FinetuneSettings(Settings):
     source_scale: Scale
     learning_rate: Annotated[float, Field(gt=0, le=1)]
     epochs: Annotated[int, Field(ge=1)]
-    average: Annotated[float, Field(ge=0, lt=1)]
+    ema_decay: Annotated[float, Field(ge=0, lt=1)]
 
     def applied_to(self, train: TrainSettings) -> TrainSettings:
         """The training settings of the fine-tuning; its learning rate is the deconvolution's."""
         changes = self.model_dump(exclude={"source_scale"})
-        return train.model_copy(update={**changes, "deconvolution_rate": 1.0})
+        return train.model_copy(update={**changes, "deconvolution_lr_factor": 1.0})
 
 
 def transfer(source: FSRCNN, scale: int) -> FSRCNN:

@@ -16,13 +16,13 @@ from fsrcnn.errors import InputError
 
 @dataclass(frozen=True)
 class Workers:
-    """The number of this process among `count`; the first one, 0, writes and logs."""
+    """The number of this process among `world_size`; rank 0 writes and logs."""
 
     rank: int = 0
-    count: int = 1
+    world_size: int = 1
 
     @property
-    def is_first(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process writes and logs."""
         return self.rank == 0
 
@@ -31,16 +31,16 @@ class Workers:
 
         Raises `InputError` when the batch can't be shared equally.
         """
-        if batch_size % self.count:
+        if batch_size % self.world_size:
             raise InputError(
-                f"train.batch_size: {batch_size} can't be shared by {self.count} workers; make it a multiple"
+                f"train.batch_size: {batch_size} can't be shared by {self.world_size} workers; make it a multiple"
             )
-        share = batch_size // self.count
+        share = batch_size // self.world_size
         return slice(self.rank * share, (self.rank + 1) * share)
 
     def average_gradients(self, parameters: Iterable[Tensor]) -> None:
         """Replace the gradients by their mean over the workers."""
-        if self.count == 1:
+        if self.world_size == 1:
             return
         gradients = [p.grad for p in parameters if p.grad is not None]
         flat = torch.cat([gradient.flatten() for gradient in gradients])
@@ -50,9 +50,9 @@ class Workers:
 
     def average(self, values: Tensor) -> Tensor:
         """Replace `values` by their mean over the workers, in place."""
-        if self.count > 1:
+        if self.world_size > 1:
             distributed.all_reduce(values)
-            values /= self.count
+            values /= self.world_size
         return values
 
 
