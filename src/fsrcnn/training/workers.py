@@ -33,7 +33,8 @@ class Workers:
         """
         if batch_size % self.world_size:
             raise InputError(
-                f"train.batch_size: {batch_size} can't be shared by {self.world_size} workers; make it a multiple"
+                f"train.batch_size: {batch_size} can't be shared by {self.world_size} workers; "
+                "make it a multiple"
             )
         share = batch_size // self.world_size
         return slice(self.rank * share, (self.rank + 1) * share)
