@@ -5,7 +5,7 @@ import torch
 from fsrcnn.errors import InputError
 from fsrcnn.inference import backends, native
 from fsrcnn.network.model import FSRCNN
-from tests.test_model import randomized
+from tests.network.test_model import randomized
 
 SIZES = [(1, 1, 1, 1), (1, 1, 13, 7), (8, 1, 9, 33), (1, 1, 5, 300), (2, 1, 70, 64)]
 NAMES = ("native", "eager", "onnxruntime", "openvino", "compiled")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fsrcnn.inference.onnx_graph import OPSET, difference, to_onnx
-from tests.test_model import randomized
+from tests.network.test_model import randomized
 
 ONNXRUNTIME = """
 session = onnxruntime.InferenceSession(path)

@@ -4,7 +4,6 @@ from functools import lru_cache
 from typing import overload
 
 import numpy as np
-import torch
 from PIL import Image
 
 from fsrcnn.errors import InputError
@@ -15,7 +14,7 @@ from fsrcnn.network.pretrained import load_pretrained
 from fsrcnn.upscaling import colour, pictures
 
 PEAKS = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535, np.dtype(np.float32): 1}
-STRIP = 128  # rows that are put together at a time, so that the planes stay in the cache
+STRIP = 8  # rows of the input whose output is put together at a time, so that the planes stay in the cache
 
 
 class Upscaler:
@@ -46,24 +45,24 @@ class Upscaler:
         """The network's own input and output, not clamped: (h, w) float32 -> (h*scale, w*scale)."""
         return tiled(self._network, y, self.scale, self.margin)
 
-    @torch.inference_mode()
     def _window(self, pixels: np.ndarray) -> np.ndarray:
         peak = PEAKS[pixels.dtype]
-        image = torch.from_numpy(np.require(pixels, requirements=("C", "W")))
-        planes = torch.stack([plane.float() for plane in image.unbind(-1)]) / peak
-        colours, alpha = planes.tensor_split((3 if len(planes) >= 3 else 1,))
-        y, chroma = colour.split(colours)
-        y = torch.from_numpy(self._network(y.numpy()))
-        # In one call, since each has its overhead.
-        chroma, alpha = colour.bicubic(torch.cat((chroma, alpha)), self.scale).tensor_split((len(chroma),))
-        output = torch.empty(*y.shape, len(planes), dtype=image.dtype)
-        for start in range(0, len(y), STRIP):
-            rows = slice(start, start + STRIP)
-            strip = colour.merge(y[rows], chroma[:, rows])
-            if len(alpha):
-                strip = torch.cat((strip, alpha[:, rows]))
-            torch.stack(_quantized(strip, peak, image.dtype).unbind(), -1, out=output[rows])
-        return output.numpy()
+        height, width, channels = pixels.shape
+        planes = np.empty((channels, height, width), np.float32)
+        np.divide(pixels.transpose(2, 0, 1), np.float32(peak), out=planes)
+        colours = 3 if channels >= 3 else 1
+        y, chroma = colour.split(planes[:colours])
+        y = self._network(y)
+        beside = colour.bicubic_columns(np.concatenate((chroma, planes[colours:])), self.scale)
+        output = np.empty((*y.shape, channels), pixels.dtype)
+        for start in range(0, height, STRIP):
+            stop = min(start + STRIP, height)
+            rows = slice(start * self.scale, stop * self.scale)
+            strip = colour.bicubic_rows(beside, self.scale, start, stop)
+            merged = colour.merge(y[rows], strip[: len(chroma)])
+            for i, plane in enumerate((*merged, *strip[len(chroma) :])):
+                output[rows, :, i] = _quantized(plane, peak, pixels.dtype)
+        return output
 
     def _network(self, y: np.ndarray) -> np.ndarray:
         return self.backend(np.ascontiguousarray(y)[None, None])[0, 0]
@@ -97,11 +96,12 @@ def _released(scale: int, backend: str) -> Upscaler:
     return Upscaler(load_pretrained(scale), backend)
 
 
-def _quantized(planes: torch.Tensor, peak: int, dtype: torch.dtype) -> torch.Tensor:
-    """0..1, not clamped, to whole numbers of 0..peak, or to float32 in 0..1; changes `planes`."""
+def _quantized(plane: np.ndarray, peak: int, dtype: np.dtype) -> np.ndarray:
+    """0..1, not clamped, to whole numbers of 0..peak, or to float32 in 0..1; changes `plane`."""
     if peak > 1:
-        planes.mul_(peak).round_()
-    return planes.clamp_(0, peak).to(dtype)
+        plane *= np.float32(peak)
+        np.rint(plane, out=plane)
+    return plane.clip(0, peak, out=plane).astype(dtype, copy=False)
 
 
 def _check(pixels: np.ndarray) -> None:
