@@ -14,8 +14,8 @@ from fsrcnn.network import checkpoint
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.training.transfer import transfer
 from tests.project import Project
-from tests.test_latency import SETTINGS as BENCHMARK
-from tests.test_training import settings
+from tests.evaluation.test_latency import SETTINGS as BENCHMARK
+from tests.training.test_loop import settings
 
 if importlib.util.find_spec("mindspore") is None:
     pytest.skip("MindSpore is not installed; `make mindspore` makes its environment", allow_module_level=True)

@@ -12,7 +12,7 @@ from fsrcnn.training.interrupts import Interrupts
 from fsrcnn.training.loop import fit
 from fsrcnn.training.resume import TrainingState
 from fsrcnn.training.workers import Workers
-from tests.test_training import CPU, CROPS, settings
+from tests.training.test_loop import CPU, CROPS, settings
 
 RUN = CROPS | {"optimizer": "soap", "ema_decay": 0.9, "epochs": 3, "steps_per_epoch": 10}
 

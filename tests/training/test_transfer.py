@@ -7,7 +7,7 @@ from fsrcnn.network.model import FSRCNN
 from fsrcnn.training.loop import fit
 from fsrcnn.training.pool import PatchPool, TrainingData
 from fsrcnn.training.transfer import FinetuneSettings, transfer
-from tests.test_training import settings
+from tests.training.test_loop import settings
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
