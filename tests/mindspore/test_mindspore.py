@@ -13,8 +13,8 @@ from fsrcnn.evaluation.latency import BenchmarkSettings, measure
 from fsrcnn.network import checkpoint
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.training.transfer import transfer
-from tests.project import Project
 from tests.evaluation.test_latency import SETTINGS as BENCHMARK
+from tests.project import Project
 from tests.training.test_loop import settings
 
 if importlib.util.find_spec("mindspore") is None:
