@@ -20,6 +20,7 @@ from fsrcnn import load_pretrained
 from fsrcnn.device import processor_name
 from fsrcnn.evaluation.latency import Call, fast_networks, sgemm_rate, time_calls
 from fsrcnn.inference.onnx_graph import INPUT, OUTPUT, to_onnx
+from fsrcnn.network.checkpoint import weights_of
 from fsrcnn.network.model import FSRCNN, weight_count
 
 SCALE = 4
@@ -29,7 +30,7 @@ CPU = torch.device("cpu")
 
 def published_graph(network: FSRCNN) -> bytes:
     """Our ONNX model with the deconvolution in place of its sub-pixel form."""
-    model = to_onnx(network)
+    model = to_onnx(weights_of(network))
     graph = model.graph
     shuffle, subpixel = graph.node.pop(), graph.node.pop()
     assert (shuffle.op_type, subpixel.name) == ("DepthToSpace", "subpixel")

@@ -17,7 +17,7 @@ import yaml
 from fsrcnn.device import processor_name
 from fsrcnn.evaluation.scores import evaluate, summarize
 from fsrcnn.network.model import FSRCNN, weight_count
-from fsrcnn.settings import SCALES
+from fsrcnn.scales import SCALES
 from fsrcnn.training import pool
 from fsrcnn.training.loop import TrainSettings, fit
 

@@ -3,14 +3,17 @@
 python pipeline/export.py
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import stage
+import torch
 
 from fsrcnn.errors import InputError
 from fsrcnn.files import atomic, sha256
 from fsrcnn.inference.onnx_graph import difference, to_onnx
-from fsrcnn.network import checkpoint
+from fsrcnn.network.checkpoint import network_of
+from fsrcnn.network.weights import load
 
 LIMIT = 1e-4  # of luma in 0..1; 8-bit grey levels are 4e-3 apart
 
@@ -19,10 +22,10 @@ def export() -> None:
     """Write `models/x<scale>/fsrcnn.onnx`."""
     run = stage.read_run()
     weights = Path(f"models/x{run.scale}/scratch.safetensors")
-    network = checkpoint.load(weights)
-    metadata = checkpoint.read_metadata(weights) | {"weights_sha256": sha256(weights)}
-    model = to_onnx(network, metadata)
-    largest = difference(model, network)
+    trained = load(weights)
+    model = to_onnx(replace(trained, metadata={**trained.metadata, "weights_sha256": sha256(weights)}))
+    network = network_of(trained)
+    largest = difference(model, lambda y: network(torch.from_numpy(y)).detach().numpy())
     if not largest <= LIMIT:
         raise InputError(
             f"{weights}: its ONNX form differs from the network by {largest:.1g}, more than {LIMIT}; "

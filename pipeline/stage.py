@@ -16,7 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from fsrcnn.device import DeviceName, Framework
 from fsrcnn.errors import InputError
-from fsrcnn.settings import SCALES, Scale, Settings
+from fsrcnn.scales import SCALES, Scale
+from fsrcnn.settings import Settings
 
 PARAMS = Path("params.yaml")
 SECTIONS = ("data", "model", "train", "finetune", "reference", "benchmark")

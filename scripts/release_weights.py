@@ -8,9 +8,10 @@ file `src/fsrcnn/network/released/x<scale>.safetensors`, beside scale, d, s, m, 
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
-from fsrcnn.network import checkpoint
+from fsrcnn.network import weights
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -26,8 +27,9 @@ def main() -> None:
         for protocol, methods in evaluation["Set5"].items()
     }
     target = ROOT / f"src/fsrcnn/network/released/x{scale}.safetensors"
-    metadata = {**checkpoint.read_metadata(trained), **psnr, "commit": commit, "license": "MIT"}
-    checkpoint.save(checkpoint.load(trained), target, metadata)
+    network = weights.load(trained)
+    metadata = {**network.metadata, **psnr, "commit": commit, "license": "MIT"}
+    weights.save(replace(network, metadata=metadata), target)
     print(f"{target.relative_to(ROOT)}: {target.stat().st_size} bytes, {psnr}")
 
 

@@ -1,6 +1,6 @@
 """The command `fsrcnn`: upscale a picture, a folder of pictures or a video clip; serve a model.
 
-Everything that imports torch is imported on use, so that `--help` and wrong arguments answer at once.
+What is large is imported on use, so that `--help` and wrong arguments answer at once.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from tqdm import tqdm
 from fsrcnn.errors import InputError
 
 if TYPE_CHECKING:
-    from fsrcnn.network.model import FSRCNN
+    from fsrcnn.network.weights import Weights
     from fsrcnn.upscaling.image import Upscaler
 
 CLIPS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
@@ -190,19 +190,17 @@ def _upscale_picture(source: Path, target: Path, upscaler: "Upscaler", max_megap
     pictures.write(target, picture._replace(pixels=upscaler(picture.pixels)))
 
 
-def _network(options: argparse.Namespace) -> "FSRCNN":
-    if options.weights:
-        from fsrcnn.network import checkpoint
+def _network(options: argparse.Namespace) -> "Weights":
+    from fsrcnn.network import weights
 
-        network = checkpoint.load(options.weights)
+    if options.weights:
+        network = weights.load(options.weights)
     elif options.model:
         from fsrcnn.tracking.registered import load_registered
 
         network = load_registered(options.model)
     else:
-        from fsrcnn.network.pretrained import load_pretrained
-
-        return load_pretrained(options.scale or 4)
+        return weights.released(options.scale or 4)
     if options.scale not in (None, network.scale):
         given = options.weights or options.model
         raise InputError(

@@ -1,16 +1,13 @@
-"""Validated settings: the base of each `params.yaml` section's class, and the scales there are.
+"""Validated settings: the base of each `params.yaml` section's class.
 
 The class of a section stands in the module that uses it; this one only says how strict they are.
 """
 
-from typing import Literal, Self, get_args
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fsrcnn.errors import InputError
-
-Scale = Literal[2, 3, 4]
-SCALES: tuple[int, ...] = get_args(Scale)
 
 
 class Settings(BaseModel):

@@ -4,6 +4,7 @@ import torch
 
 from fsrcnn.errors import InputError
 from fsrcnn.inference import backends, native
+from fsrcnn.network.checkpoint import weights_of
 from fsrcnn.network.model import FSRCNN
 from tests.network.test_model import randomized
 
@@ -14,7 +15,7 @@ NAMES = ("native", "eager", "onnxruntime", "openvino", "compiled")
 def loaded(network: FSRCNN, name: str, threads: int | None = None) -> backends.Backend:
     if name not in backends.available():
         pytest.skip(f"backend {name} is not installed")
-    return backends.load(network, name, threads)
+    return backends.load(weights_of(network), name, threads)
 
 
 def assert_equal_to_the_network(
@@ -60,10 +61,10 @@ def test_native_result_does_not_depend_on_the_threads():
 
 def test_auto_takes_the_fastest_that_is_installed(monkeypatch):
     monkeypatch.setattr(backends, "available", lambda: ("eager", "compiled"))
-    assert backends.load(FSRCNN(4)).name == "eager"
+    assert backends.load(weights_of(FSRCNN(4))).name == "eager"
     monkeypatch.undo()
     fastest = next(name for name in backends.FASTEST_FIRST if name in backends.available())
-    assert backends.load(FSRCNN(4)).name == fastest
+    assert backends.load(weights_of(FSRCNN(4))).name == fastest
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_missing_backend_is_refused(monkeypatch, name, message):
     monkeypatch.setattr(backends, "_importable", lambda *_: False)
     monkeypatch.setattr(native, "compiler", lambda: None)
     with pytest.raises(InputError, match=message):
-        backends.load(FSRCNN(4), name)
+        backends.load(weights_of(FSRCNN(4)), name)
 
 
 def test_failing_compiler_is_reported_in_one_line(monkeypatch, tmp_path):
@@ -88,11 +89,11 @@ def test_failing_compiler_is_reported_in_one_line(monkeypatch, tmp_path):
     compiler.chmod(0o755)
     monkeypatch.setenv("CC", str(compiler))
     with pytest.raises(InputError, match=r"native: .*cc failed: error: no such thing$"):
-        backends.load(FSRCNN(4), "native")
-    assert backends.load(FSRCNN(4)).name != "native"
+        backends.load(weights_of(FSRCNN(4)), "native")
+    assert backends.load(weights_of(FSRCNN(4))).name != "native"
 
 
 @pytest.mark.parametrize("shape", [(4, 4), (1, 3, 4, 4), (0, 1, 4, 4)])
 def test_other_shapes_are_refused(shape):
     with pytest.raises(ValueError, match="luma of shape"):
-        backends.load(FSRCNN(4), "eager")(np.zeros(shape, np.float32))
+        backends.load(weights_of(FSRCNN(4)), "eager")(np.zeros(shape, np.float32))

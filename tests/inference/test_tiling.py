@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from fsrcnn.inference.tiling import receptive_radius, tiled
+from fsrcnn.network.checkpoint import weights_of
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.upscaling.image import Upscaler
 
@@ -25,7 +26,7 @@ def test_receptive_radius_is_how_far_a_pixel_reaches(scale, m):
     # The whole block of the middle pixel, since its first and last rows reach to different sides.
     made(y)[0, 0, 20 * scale : 21 * scale, 20 * scale : 21 * scale].sum().backward()
     rows = y.grad[0, 0].abs().sum(1).nonzero().flatten()
-    radius = receptive_radius(made)
+    radius = receptive_radius(weights_of(made))
     assert max(20 - rows.min(), rows.max() - 20) == radius
 
 
@@ -33,19 +34,19 @@ def test_receptive_radius_is_how_far_a_pixel_reaches(scale, m):
 @pytest.mark.parametrize(("height", "width"), [(101, 67), (40, 41), (1, 150), (33, 5)])
 def test_tiled_output_is_the_whole_one(scale, height, width):
     made = network(scale)
-    upscaler = Upscaler(made)
+    upscaler = Upscaler(weights_of(made))
     y = np.random.default_rng(0).random((height, width), dtype=np.float32)
     whole = upscaler.luma(y)
-    pieces = tiled(upscaler._network, y, scale, receptive_radius(made), side=40)
+    pieces = tiled(upscaler._network, y, scale, receptive_radius(weights_of(made)), side=40)
     # Float32 rounding alone: the convolution library may choose its algorithm by the shape.
     assert np.abs(pieces - whole).max() <= 2e-6 * np.abs(whole).max()
 
 
 def test_a_smaller_margin_would_show():
     made = network(4)
-    upscaler = Upscaler(made)
+    upscaler = Upscaler(weights_of(made))
     y = np.random.default_rng(0).random((101, 67), dtype=np.float32)
-    pieces = tiled(upscaler._network, y, 4, receptive_radius(made) - 1, side=40)
+    pieces = tiled(upscaler._network, y, 4, receptive_radius(weights_of(made)) - 1, side=40)
     assert np.abs(pieces - upscaler.luma(y)).max() > 1e-4
 
 

@@ -1,5 +1,3 @@
-from importlib.resources import files
-
 import pytest
 import torch
 
@@ -10,8 +8,8 @@ from fsrcnn.data.pairs import make_pair, read_folder
 from fsrcnn.data.sets import PROTOCOLS
 from fsrcnn.errors import InputError
 from fsrcnn.evaluation.scores import evaluate, summarize
-from fsrcnn.network.checkpoint import read_metadata
 from fsrcnn.network.model import weight_count
+from fsrcnn.network.weights import released
 
 CPU = torch.device("cpu")
 
@@ -42,7 +40,7 @@ def test_metadata_says_what_they_reach_on_set5(mirror, tmp_path, scale):
         path = tmp_path / f"Set5_{protocol}.h5"
         hdf5.write_pairs(path, pairs, scale, source="Set5", made="test")
     scores = evaluate(tmp_path, scale, {"ours": fsrcnn.load_pretrained(scale)}, CPU)
-    metadata = read_metadata(files("fsrcnn.network") / "released" / f"x{scale}.safetensors")
+    metadata = released(scale).metadata
     assert metadata["train_data"] == "91-image"
     assert len(metadata["commit"]) == 40
     for protocol, methods in summarize(scores)["Set5"].items():

@@ -22,6 +22,7 @@ PLUMBING = {
     "src/fsrcnn/tracking/registry.py",
     "src/fsrcnn/training/resume.py",
     "src/fsrcnn/tracking/sending.py",
+    "src/fsrcnn/scales.py",
     "src/fsrcnn/settings.py",
     "src/fsrcnn/tracking/store.py",
     "src/fsrcnn/tracking/runs.py",

@@ -24,7 +24,7 @@ def test_upscaling_with_a_model_of_the_registry(tmp_path, monkeypatch, capsys):
     with mlflow.start_run():
         mlflow.pyfunc.log_model(
             name="model",
-            python_model=str(Path(fsrcnn.__file__).with_name("pyfunc.py")),
+            python_model=str(Path(fsrcnn.__file__).with_name("tracking") / "pyfunc.py"),
             artifacts={"weights": str(weights)},
             pip_requirements=[],
             registered_model_name="net",

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from fsrcnn.errors import InputError
-from fsrcnn.network.pretrained import load_pretrained
+from fsrcnn.network.weights import released
 from fsrcnn.upscaling.image import Upscaler
 from fsrcnn.upscaling.pictures import Picture, check_format, from_pillow, read, write
 
@@ -222,7 +222,7 @@ CASES = 2_550  # 150 of each seed
 
 
 def test_fuzzed_files_are_upscaled_or_refused(tmp_path):
-    upscaler = Upscaler(load_pretrained(2))
+    upscaler = Upscaler(released(2))
     random = np.random.default_rng(123)
     all_seeds = [*seeds(), *sixteen_bit_seeds(tmp_path)]
     counts = {"upscaled": 0, "refused": 0}

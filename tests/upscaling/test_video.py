@@ -5,7 +5,7 @@ import pytest
 from skimage import data
 
 from fsrcnn.cli import main
-from fsrcnn.network.pretrained import load_pretrained
+from fsrcnn.network.weights import released
 from fsrcnn.upscaling.colour import BLACK, RANGE
 from fsrcnn.upscaling.image import Upscaler
 from fsrcnn.upscaling.video import _upscale_luma, upscale_chroma
@@ -124,7 +124,7 @@ def test_sound_alone_and_targets_of_another_kind(tmp_path, capsys):
 
 
 def test_both_ranges_of_luma_are_the_networks():
-    upscaler = Upscaler(load_pretrained(2))
+    upscaler = Upscaler(released(2))
     y = np.random.default_rng(0).integers(60, 180, (20, 30), dtype=np.uint8)
     usual = (upscaler.luma(y.astype(np.float32) / 255) * 255).clip(0, 255)
     assert np.abs(_upscale_luma(y, False, upscaler) - usual).max() < 0.51

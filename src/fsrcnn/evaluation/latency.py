@@ -19,6 +19,7 @@ from tqdm import tqdm
 from fsrcnn.device import Device, MindSporeDevice, description, framework_version, peak_memory, synchronize
 from fsrcnn.inference import backends
 from fsrcnn.inference.subpixel import InferenceNetwork
+from fsrcnn.network.checkpoint import weights_of
 from fsrcnn.network.model import FSRCNN, weight_count
 from fsrcnn.settings import Settings
 
@@ -103,8 +104,9 @@ def fast_networks(network: FSRCNN, device: Device) -> dict[str, Call]:
     if isinstance(device, MindSporeDevice):
         return {}
     if device.type == "cpu":
-        return {name: _on_arrays(backends.load(network, name)) for name in backends.available()}
-    inference: dict[str, Call] = {"eager": InferenceNetwork(network)}
+        weights, threads = weights_of(network), torch.get_num_threads()
+        return {name: _on_arrays(backends.load(weights, name, threads)) for name in backends.available()}
+    inference: dict[str, Call] = {"eager": InferenceNetwork(weights_of(network)).to(device)}
     if device.type == "cuda":
         inference["compiled"] = torch.compile(inference["eager"], dynamic=True)
     return inference

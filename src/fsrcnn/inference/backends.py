@@ -1,6 +1,6 @@
 """One interface to everything that can run the trained network on the CPU.
 
-    upscale = backends.load(network)      # or load(network, "onnxruntime", threads=1)
+    upscale = backends.load(weights)      # or load(weights, "onnxruntime", threads=1)
     large = upscale(y)                    # (N, 1, h, w) float32 -> (N, 1, h*scale, w*scale)
 
 All compute the same function in float32; docs/inference.md compares their speed.
@@ -12,15 +12,12 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import torch
 
 from fsrcnn.errors import InputError
 from fsrcnn.inference import native
-from fsrcnn.inference.subpixel import InferenceNetwork
-from fsrcnn.network.model import FSRCNN
+from fsrcnn.network.weights import Weights
 
 log = logging.getLogger(__name__)
 
@@ -45,38 +42,38 @@ class Backend:
         return self.run(np.ascontiguousarray(y, np.float32))
 
 
-def load(network: FSRCNN, name: str = "auto", threads: int | None = None) -> Backend:
-    """Make a backend for `network`; later changes of the network's weights do not reach it.
+def load(weights: Weights, name: str = "auto", threads: int | None = None) -> Backend:
+    """Make a backend for a network.
 
     `auto` takes the first of native, openvino and eager that is installed and loads: the order of
     their measured speed (docs/inference.md). It takes neither `compiled`, which needs half a minute
     to start (native: a second, the first time only), nor `onnxruntime`, which is slower than eager.
 
-    `network` is on the CPU. `threads` is by default torch's number; for eager and compiled it is
-    set for the whole process. Raises `InputError` for an unknown name, or for a backend that is not
-    installed.
+    `threads` is by default the number of cores that this process may use; with eager and compiled it is
+    torch's number, and one that is given is set for the whole process. Raises `InputError` for an unknown
+    name, or for a backend that is not installed.
     """
     installed = available()
     if name == "auto":
         for candidate in (name for name in FASTEST_FIRST if name in installed):
             try:
-                return load(network, candidate, threads)
+                return load(weights, candidate, threads)
             except InputError as error:
                 log.warning("%s; trying the next backend", error)
+        raise InputError("no backend runs here; install a C compiler (gcc or clang), or pip install torch")
     if name not in LOADERS:
         raise InputError(f"no backend {name!r}; choose auto, {', '.join(LOADERS)}")
     if name not in installed:
         raise InputError(f"backend {name} is not installed; {INSTALL[name]}")
-    run = LOADERS[name](network, threads or torch.get_num_threads())
-    return Backend(name, network.scale, run)
+    return Backend(name, weights.scale, LOADERS[name](weights, threads))
 
 
 def available() -> tuple[str, ...]:
     """The names of the backends that can be loaded on this machine."""
     present = {
-        "eager": True,
+        "eager": _importable("torch"),
         "native": os.name == "posix" and native.compiler() is not None,
-        "compiled": shutil.which(os.environ.get("CXX") or "g++") is not None,
+        "compiled": _importable("torch") and shutil.which(os.environ.get("CXX") or "g++") is not None,
         "onnxruntime": _importable("onnx", "onnxruntime"),
         "openvino": _importable("onnx", "openvino"),
     }
@@ -87,48 +84,49 @@ def _importable(*modules: str) -> bool:
     return all(importlib.util.find_spec(module) for module in modules)
 
 
-def _eager(network: FSRCNN, threads: int) -> Run:
-    return _torch(InferenceNetwork(network), threads)
+def _cores() -> int:
+    """Of the cores, those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _compiled(network: FSRCNN, threads: int) -> Run:
-    # Dynamic from the start: a new size of image must not compile again.
-    options: dict[str, str | int | bool | Callable[..., Any]] = {"freezing": True}
-    return _torch(torch.compile(InferenceNetwork(network), dynamic=True, options=options), threads)
+def _native(weights: Weights, threads: int | None) -> Run:
+    return native.load(weights, threads or _cores())
 
 
-def _torch(module: Callable[[torch.Tensor], torch.Tensor], threads: int) -> Run:
-    torch.set_num_threads(threads)
+def _eager(weights: Weights, threads: int | None) -> Run:
+    from fsrcnn.inference import subpixel
 
-    def run(y: np.ndarray) -> np.ndarray:
-        with torch.no_grad():
-            return module(torch.from_numpy(y)).numpy()
-
-    return run
+    return subpixel.load(weights, threads)
 
 
-def _onnxruntime(network: FSRCNN, threads: int) -> Run:
+def _compiled(weights: Weights, threads: int | None) -> Run:
+    from fsrcnn.inference import subpixel
+
+    return subpixel.load(weights, threads, compiled=True)
+
+
+def _onnxruntime(weights: Weights, threads: int | None) -> Run:
     import onnxruntime
 
     from fsrcnn.inference.onnx_graph import INPUT, OUTPUT, to_onnx
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads or _cores()
     session = onnxruntime.InferenceSession(
-        to_onnx(network).SerializeToString(), options, providers=["CPUExecutionProvider"]
+        to_onnx(weights).SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     return lambda y: session.run([OUTPUT], {INPUT: y})[0]
 
 
-def _openvino(network: FSRCNN, threads: int) -> Run:
+def _openvino(weights: Weights, threads: int | None) -> Run:
     import openvino
 
     from fsrcnn.inference.onnx_graph import to_onnx
 
     core = openvino.Core()
-    model = core.read_model(to_onnx(network).SerializeToString())
+    model = core.read_model(to_onnx(weights).SerializeToString())
     settings = {
-        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_NUM_THREADS": threads or _cores(),
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": "f32",  # it would choose bfloat16 where the processor has it
     }
@@ -136,9 +134,9 @@ def _openvino(network: FSRCNN, threads: int) -> Run:
     return lambda y: compiled(y)[0]
 
 
-LOADERS: dict[str, Callable[[FSRCNN, int], Run]] = {
+LOADERS: dict[str, Callable[[Weights, int | None], Run]] = {
     "eager": _eager,
-    "native": native.load,
+    "native": _native,
     "compiled": _compiled,
     "onnxruntime": _onnxruntime,
     "openvino": _openvino,
@@ -146,7 +144,8 @@ LOADERS: dict[str, Callable[[FSRCNN, int], Run]] = {
 FASTEST_FIRST = ("native", "openvino", "eager")
 INSTALL = {
     "native": "it needs a C compiler: install gcc or clang",
-    "compiled": "it needs a C++ compiler: install g++",
+    "eager": "pip install torch",
+    "compiled": "it needs torch and a C++ compiler: install g++",
     "onnxruntime": "pip install 'fsrcnn[onnx]'",
     "openvino": "pip install 'fsrcnn[openvino]'",
 }

@@ -1,16 +1,20 @@
 """The whole network as one C function, compiled for this processor: `native.c`.
 
 The machine's C compiler makes it once for each shape of network (about a second); the library is
-kept in `$XDG_CACHE_HOME/fsrcnn`, by default `~/.cache/fsrcnn`, under the digest of its source, its
-shape, the compiler and the processor's instruction set. Needs POSIX threads and GCC or Clang.
+kept in `$XDG_CACHE_HOME/fsrcnn`, by default `~/.cache/fsrcnn`. Its name holds a digest of its source, its
+shape, the compiler and the processor's instruction set, and one of its contents: a file that was cut or
+changed is made again, since to load it would end the process. Needs POSIX threads and GCC or Clang.
 """
 
 import ctypes
 import hashlib
 import os
 import re
+import shlex
 import shutil
+import signal
 import subprocess
+import tempfile
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -18,24 +22,28 @@ from pathlib import Path
 import numpy as np
 
 from fsrcnn.errors import InputError
-from fsrcnn.files import atomic
-from fsrcnn.inference.subpixel import convolutions
-from fsrcnn.network.model import FSRCNN
+from fsrcnn.files import atomic, sha256
+from fsrcnn.network.weights import Weights
 
+TIMEOUT = 120  # seconds for the compiler, which takes one
 FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fPIC", "-shared", "-pthread")
 
 
-def compiler() -> str | None:
-    """The C compiler: what the variable CC names, else `cc`; None where there is none."""
-    return shutil.which(os.environ.get("CC") or "cc")
+def compiler() -> list[str] | None:
+    """The C compiler: what the variable CC names, with its arguments, else `cc`; None where there is none."""
+    try:
+        command = shlex.split(os.environ.get("CC", "")) or ["cc"]
+    except ValueError:  # a quotation without its end
+        return None
+    return command if shutil.which(command[0]) else None
 
 
-def load(network: FSRCNN, threads: int) -> Callable[[np.ndarray], np.ndarray]:
+def load(network: Weights, threads: int) -> Callable[[np.ndarray], np.ndarray]:
     """A function that maps contiguous float32 (N, 1, h, w) to (N, 1, h*scale, w*scale).
 
     Raises `InputError` when there is no compiler, it fails, or the cache can't be used.
     """
-    path = _build(network)
+    path = _library(network)
     try:
         library = ctypes.CDLL(str(path))
     except OSError as error:
@@ -55,53 +63,70 @@ def load(network: FSRCNN, threads: int) -> Callable[[np.ndarray], np.ndarray]:
     return upscale
 
 
-def _build(network: FSRCNN) -> Path:
+def _library(network: Weights) -> Path:
     """The compiled library, from the cache or made now."""
     cc = compiler()
     if cc is None:
         raise InputError("backend native: no C compiler; install gcc or clang, or set CC")
     source = files("fsrcnn.inference").joinpath("native.c").read_bytes()
-    shape = [f"-D{name.upper()}={getattr(network, name)}" for name in ("scale", "d", "s", "m")]
-    command = [cc, *FLAGS, *shape]
+    shape = [f"-D{key.upper()}={value}" for key, value in network.shape.items()]
+    command = [*cc, *FLAGS, *shape]
     # The predefined macros tell the compiler's version and the instruction set apart.
-    macros = _run([cc, "-march=native", "-dM", "-E", "-x", "c", "-"], b"")
-    digest = hashlib.sha256(b"\0".join([source, macros, *map(str.encode, command)])).hexdigest()
+    macros = _run([*cc, "-march=native", "-dM", "-E", "-x", "c", "-"], b"")
+    recipe = hashlib.sha256(b"\0".join([source, macros, *map(str.encode, command)])).hexdigest()[:32]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fsrcnn"
-    path = cache / f"x{network.scale}-{digest[:32]}.so"
-    if not path.exists():
-        try:
+    name = f"x{network.scale}-{recipe}-"
+    try:
+        for path in cache.glob(f"{name}*.so"):
+            if sha256(path)[:32] == path.stem.removeprefix(name):
+                return path
+            path.unlink()
+        with tempfile.TemporaryDirectory() as folder:
+            made = Path(folder, "native.so")
+            _run([*command, "-x", "c", "-o", str(made), "-"], source)
+            path = cache / f"{name}{sha256(made)[:32]}.so"
             with atomic(path) as temporary:
-                _run([*command, "-x", "c", "-o", str(temporary), "-"], source)
-        except OSError as error:
-            raise InputError(
-                f"backend native: {cache} can't be written; set XDG_CACHE_HOME ({error})"
-            ) from None
+                shutil.copyfile(made, temporary)
+    except OSError as error:
+        raise InputError(f"backend native: {cache} can't be used; set XDG_CACHE_HOME ({error})") from None
     return path
 
 
 def _run(command: list[str], text: bytes) -> bytes:
-    result = subprocess.run(command, input=text, capture_output=True)
-    if result.returncode:
-        errors = result.stderr.decode(errors="replace")
-        reason = next(iter(re.findall(r"error: .*", errors)), errors[-200:])
+    """What the compiler answers to `text`."""
+    pipe = subprocess.PIPE
+    try:
+        # In a session of its own, so that what a wrapper has started ends with it.
+        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
+    except OSError as error:
+        raise InputError(f"backend native: {command[0]} can't be run ({error.strerror})") from None
+    with process:
+        try:
+            out, errors = process.communicate(text, TIMEOUT)
+        except subprocess.TimeoutExpired:
+            raise InputError(f"backend native: {command[0]} did not end in {TIMEOUT} s; set CC") from None
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    if process.returncode:
+        message = errors.decode(errors="replace")
+        reason = next(iter(re.findall(r"error: .*", message)), message[-200:])
         raise InputError(f"backend native: {command[0]} failed: {' '.join(reason.split())}")
-    return result.stdout
+    return out
 
 
-def _pack(network: FSRCNN, max_group: int) -> np.ndarray:
+def _pack(network: Weights, max_group: int) -> np.ndarray:
     """All parameters in the order in which native.c reads them.
 
     A convolution's output channels go in equal groups of at most `max_group`, padded with zeros;
     each group is its biases, its slopes and, for every input channel and tap, its weights.
     """
     blocks = []
-    for convolution, prelu in convolutions(network):
-        weight, bias = (p.detach().numpy() for p in convolution.parameters())
-        slope = prelu.weight.detach().numpy()
+    for weight, bias, slope in network.convolutions():
         rows = np.concatenate([bias[:, None], slope[:, None], weight.reshape(len(weight), -1)], axis=1)
         groups = -(-len(rows) // max_group)
         group = -(-len(rows) // groups)
         padded = np.pad(rows, [(0, groups * group - len(rows)), (0, 0)])
         blocks.append(padded.reshape(groups, group, -1).transpose(0, 2, 1).ravel())
-    weight, bias = (p.detach().numpy().ravel() for p in network.deconvolution.parameters())
-    return np.concatenate([*blocks, bias, weight], dtype=np.float32)
+    weight, bias = network.deconvolution()
+    return np.concatenate([*blocks, bias, weight.ravel()], dtype=np.float32)

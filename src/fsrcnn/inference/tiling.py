@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from fsrcnn.network.model import FSRCNN, KERNEL, PADDING
+from fsrcnn.network.deconvolution import KERNEL, PADDING
+from fsrcnn.network.weights import Weights
 
 SIDE = 512  # of a window, in low-resolution pixels, its margins included
 
 
-def receptive_radius(network: FSRCNN) -> int:
+def receptive_radius(network: Weights) -> int:
     """How many low-resolution pixels away an input pixel can still change an output pixel.
 
     2 of the feature extraction's 5x5, 1 of each 3x3 of the mapping, and the reach of the deconvolution's

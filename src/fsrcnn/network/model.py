@@ -13,10 +13,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fsrcnn.network.deconvolution import KERNEL, PADDING, subpixel_index
+from fsrcnn.network.weights import DEEPEST, WIDEST
 from fsrcnn.settings import Settings
 
-KERNEL = 9  # of the deconvolution
-PADDING = 4
 # Side of the block of LR pixels whose outputs one place of the sub-pixel convolution gives in training:
 # the four outputs of one pixel at x2 would leave most of a vector register empty.
 BLOCK = {2: 2, 3: 1, 4: 1}
@@ -25,9 +25,9 @@ BLOCK = {2: 2, 3: 1, 4: 1}
 class ModelSettings(Settings):
     """The `model` section of params.yaml: the sensitive variables of section 3.3."""
 
-    d: Annotated[int, Field(ge=1, le=1024)]  # width of the feature extraction
-    s: Annotated[int, Field(ge=1, le=1024)]  # width of the mapping
-    m: Annotated[int, Field(ge=0, le=64)]  # depth of the mapping
+    d: Annotated[int, Field(ge=1, le=WIDEST)]  # width of the feature extraction
+    s: Annotated[int, Field(ge=1, le=WIDEST)]  # width of the mapping
+    m: Annotated[int, Field(ge=0, le=DEEPEST)]  # depth of the mapping
 
 
 class FSRCNN(nn.Module):
@@ -51,7 +51,7 @@ class FSRCNN(nn.Module):
         self._block = BLOCK[scale]
         index, self._before = subpixel_index(scale, self._block)
         self._index: Tensor
-        self.register_buffer("_index", index, persistent=False)
+        self.register_buffer("_index", torch.from_numpy(index), persistent=False)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -103,33 +103,6 @@ class FSRCNN(nn.Module):
         bias = self.deconvolution.bias
         assert bias is not None  # for the type checker: ConvTranspose2d could be made without one
         return flat[:, index].transpose(0, 1), bias.expand(len(index))
-
-
-def subpixel_index(scale: int, block: int = 1) -> tuple[Tensor, int]:
-    """Where each tap of the sub-pixel convolution lies in the 9x9 deconvolution kernel.
-
-    Output row `r` of a block of LR pixels, 0 <= r < block * scale, sums the input rows at `t` from
-    the block's first with kernel row `u = r + PADDING - scale*t`, for every t that keeps u in 0..8.
-
-    Returns the flat index ((block * scale)^2, k, k), in which 81 stands for "no tap", and how many
-    of the k taps lie before the block.
-    """
-    side = block * scale
-    taps = [
-        t
-        for t in range(-KERNEL, KERNEL + 1)
-        if any(0 <= r + PADDING - scale * t < KERNEL for r in range(side))
-    ]
-    k = len(taps)
-    index = torch.full((side, side, k, k), KERNEL * KERNEL)
-    for r in range(side):
-        for c in range(side):
-            for i, ti in enumerate(taps):
-                for j, tj in enumerate(taps):
-                    u, v = r + PADDING - scale * ti, c + PADDING - scale * tj
-                    if 0 <= u < KERNEL and 0 <= v < KERNEL:
-                        index[r, c, i, j] = u * KERNEL + v
-    return index.flatten(0, 1), -taps[0]
 
 
 def weight_count(network: FSRCNN) -> int:

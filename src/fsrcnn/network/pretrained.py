@@ -1,11 +1,8 @@
-"""The released networks: FSRCNN(56, 12, 4) at x2, x3 and x4, inside the package."""
+"""The released networks in PyTorch: FSRCNN(56, 12, 4) at x2, x3 and x4."""
 
-from importlib.resources import as_file, files
-
-from fsrcnn.errors import InputError
-from fsrcnn.network import checkpoint
+from fsrcnn.network.checkpoint import network_of
 from fsrcnn.network.model import FSRCNN
-from fsrcnn.settings import SCALES
+from fsrcnn.network.weights import released
 
 
 def load_pretrained(scale: int) -> FSRCNN:
@@ -15,7 +12,4 @@ def load_pretrained(scale: int) -> FSRCNN:
     on and what it reaches is in the metadata of its file, `fsrcnn/network/released/x<scale>.safetensors`.
     Raises `InputError` for a scale that has not been released.
     """
-    if scale not in SCALES:
-        raise InputError(f"no released network for scale {scale!r}; choose {', '.join(map(str, SCALES))}")
-    with as_file(files("fsrcnn.network") / "released" / f"x{scale}.safetensors") as path:
-        return checkpoint.load(path)
+    return network_of(released(scale))

@@ -9,7 +9,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
 from fsrcnn import files
-from fsrcnn.network import checkpoint
+from fsrcnn.network.weights import read_metadata
 
 # What `pyfunc` imports, this package aside: the model carries a copy of that.
 PACKAGES = (
@@ -45,7 +45,7 @@ def log_model(weights_path: Path) -> str:
         # Given, because MLflow would spend a minute on finding them out. A local version label
         # ("+cpu") is left out: the package index does not know it.
         pip_requirements=[f"{p}=={version(p).partition('+')[0]}" for p in PACKAGES],
-        metadata=checkpoint.read_metadata(weights_path),
+        metadata=read_metadata(weights_path),
         tags={"weights_sha256": files.sha256(weights_path)},
     )
     return str(info.model_uri)

@@ -16,7 +16,7 @@ from mlflow import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 from PIL import Image
 
-from fsrcnn.network import checkpoint
+from fsrcnn.network import weights
 from fsrcnn.upscaling.image import Upscaler
 
 MAX_PIXELS = 512 * 512  # of the input
@@ -28,7 +28,7 @@ class UpscaleModel(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the artifact "weights", a safetensors file."""
-        self.upscaler = Upscaler(checkpoint.load(Path(context.artifacts["weights"])))
+        self.upscaler = Upscaler(weights.load(Path(context.artifacts["weights"])))
         # A server predicts in several threads. Not every backend can, and each uses all cores anyway.
         self.turn = threading.Lock()
 

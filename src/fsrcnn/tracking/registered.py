@@ -5,11 +5,10 @@ import tempfile
 from pathlib import Path
 
 from fsrcnn.errors import InputError
-from fsrcnn.network import checkpoint
-from fsrcnn.network.model import FSRCNN
+from fsrcnn.network.weights import Weights, load
 
 
-def load_registered(uri: str) -> FSRCNN:
+def load_registered(uri: str) -> Weights:
     """The network of a logged model, such as "models:/fsrcnn-x4@champion" or "runs:/<run>/model".
 
     The store is what MLFLOW_TRACKING_URI names, else MLflow's own default. Only the model's safetensors
@@ -27,10 +26,10 @@ def load_registered(uri: str) -> FSRCNN:
         except Exception as error:  # MLflow's own, those of the HTTP client, of the database, ...
             raise not_to_be_had(uri, mlflow.get_tracking_uri(), error) from None
         # The model also carries a copy of this package, released weights included.
-        weights = sorted(Path(folder).rglob("artifacts/*.safetensors"))
-        if len(weights) != 1:
-            raise InputError(f"{uri}: {len(weights)} safetensors files among its artifacts; expected one")
-        return checkpoint.load(weights[0])
+        found = sorted(Path(folder).rglob("artifacts/*.safetensors"))
+        if len(found) != 1:
+            raise InputError(f"{uri}: {len(found)} safetensors files among its artifacts; expected one")
+        return load(found[0])
 
 
 def not_to_be_had(uri: str, store: str, error: Exception) -> InputError:

@@ -5,7 +5,8 @@ from typing import Annotated
 from pydantic import Field
 
 from fsrcnn.network.model import FSRCNN
-from fsrcnn.settings import Scale, Settings
+from fsrcnn.scales import Scale
+from fsrcnn.settings import Settings
 from fsrcnn.training.loop import TrainSettings
 
 

@@ -9,8 +9,7 @@ from PIL import Image
 from fsrcnn.errors import InputError
 from fsrcnn.inference import backends
 from fsrcnn.inference.tiling import receptive_radius, tiled
-from fsrcnn.network.model import FSRCNN
-from fsrcnn.network.pretrained import load_pretrained
+from fsrcnn.network.weights import Weights, released
 from fsrcnn.upscaling import colour, pictures
 
 PEAKS = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535, np.dtype(np.float32): 1}
@@ -23,7 +22,7 @@ class Upscaler:
     `backend` is a name that `backends.load` knows.
     """
 
-    def __init__(self, network: FSRCNN, backend: str = "auto") -> None:
+    def __init__(self, network: Weights, backend: str = "auto") -> None:
         self.scale = network.scale
         self.backend = backends.load(network, backend)
         self.margin = receptive_radius(network)
@@ -93,7 +92,7 @@ def upscale(
 
 @lru_cache(maxsize=8)
 def _released(scale: int, backend: str) -> Upscaler:
-    return Upscaler(load_pretrained(scale), backend)
+    return Upscaler(released(scale), backend)
 
 
 def _quantized(plane: np.ndarray, peak: int, dtype: np.dtype) -> np.ndarray:
