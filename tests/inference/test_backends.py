@@ -1,3 +1,6 @@
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -91,6 +94,83 @@ def test_failing_compiler_is_reported_in_one_line(monkeypatch, tmp_path):
     with pytest.raises(InputError, match=r"native: .*cc failed: error: no such thing$"):
         backends.load(weights_of(FSRCNN(4)), "native")
     assert backends.load(weights_of(FSRCNN(4))).name != "native"
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty cache for libraries."""
+    if native.compiler() is None:
+        pytest.skip("no C compiler")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "fsrcnn"
+
+
+SMALL = weights_of(FSRCNN(2, d=2, s=1, m=0))
+
+
+def test_compiler_may_be_a_command_with_arguments(cache, monkeypatch):
+    monkeypatch.setenv("CC", f"env {native.compiler()[0]} -O1")
+    assert "native" in backends.available()
+    assert backends.load(SMALL, "native").name == "native"
+    assert len(list(cache.iterdir())) == 1
+
+
+@pytest.mark.parametrize("unclosed", ["'gcc -m64", "no-such-compiler -m64", "ccache'"])
+def test_compiler_that_is_not_there(monkeypatch, unclosed):
+    monkeypatch.setenv("CC", unclosed)
+    assert "native" not in backends.available()
+    with pytest.raises(InputError, match="needs a C compiler"):
+        backends.load(SMALL, "native")
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "other", "changed"])
+def test_damaged_library_is_made_again(cache, damage):
+    backends.load(SMALL, "native")
+    (path,) = cache.iterdir()
+    content = path.read_bytes()
+    middle = len(content) // 2
+    damaged = {
+        "cut": content[:middle],
+        "empty": b"",
+        "other": b"no library",
+        "changed": content[:middle] + bytes(64) + content[middle + 64 :],
+    }[damage]
+    assert damaged != content
+    path.unlink()  # a library that is in use must not be written to
+    path.write_bytes(damaged)
+    backends.load(SMALL, "native")
+    assert [file.read_bytes() for file in cache.iterdir()] == [content]
+
+
+def test_library_in_the_cache_is_used(cache, monkeypatch):
+    backends.load(SMALL, "native")
+    (path,) = cache.iterdir()
+    before = path.stat()
+    backends.load(SMALL, "native")
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_compiler_that_hangs_is_given_up_with_all_it_started(cache, monkeypatch, tmp_path):
+    compiler = tmp_path / "cc"
+    compiler.write_text(f"#!/bin/sh\nsleep 60 & echo $! > {tmp_path}/pid; wait\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CC", str(compiler))
+    monkeypatch.setattr(native, "TIMEOUT", 1)
+    with pytest.raises(InputError, match=r"^backend native: .*cc did not end in 1 s; set CC$"):
+        backends.load(SMALL, "native")
+    child = Path("/proc", (tmp_path / "pid").read_text().strip(), "stat")
+    assert not child.exists() or child.read_text().split()[2] == "Z"
+    assert backends.load(SMALL).name != "native"
+
+
+def test_without_torch(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert not {"eager", "compiled"} & set(backends.available())
+    with pytest.raises(InputError, match="eager is not installed; pip install torch"):
+        backends.load(SMALL, "eager")
+    monkeypatch.setattr(backends, "FASTEST_FIRST", ("eager",))
+    with pytest.raises(InputError, match="no backend runs here"):
+        backends.load(SMALL)
 
 
 @pytest.mark.parametrize("shape", [(4, 4), (1, 3, 4, 4), (0, 1, 4, 4)])
