@@ -33,7 +33,7 @@ test: $(INSTALLED)
 	$(RUN) python -m pytest
 
 lint: $(INSTALLED)
-	$(RUN) ruff check . && ruff format --check . && mypy
+	$(RUN) ruff check . && ruff format --check . && mypy && lint-imports
 
 # Pin what pyproject.toml asks for, with the hashes of all files of each release; TORCH is held.
 lock: $(INSTALLED)
