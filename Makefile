@@ -52,7 +52,7 @@ audit: $(INSTALLED)
 reference: $(INSTALLED)
 	$(RUN) dvc exp run --name reference --force --set-param recipe=reference
 
-# An environment with both frameworks, for `dvc exp run --set-param framework=mindspore` (docs/mindspore.md).
+# An environment with both frameworks, for `dvc exp run --set-param framework=mindspore --set-param recipe=reference` (docs/mindspore.md).
 mindspore: $(MINDSPORE)/.installed
 
 $(MINDSPORE)/.installed: requirements-mindspore.lock pyproject.toml

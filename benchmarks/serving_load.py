@@ -25,7 +25,7 @@ from PIL import Image
 
 from fsrcnn.data.samples import photographs
 from fsrcnn.device import processor_name
-from fsrcnn.scales import SCALES
+from fsrcnn.limits import SCALES
 
 WARMUP = 5  # seconds that do not count
 MIB = 2**20

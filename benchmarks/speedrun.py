@@ -22,8 +22,9 @@ from fsrcnn.data import hdf5
 from fsrcnn.device import processor_name
 from fsrcnn.files import atomic
 from fsrcnn.network.model import FSRCNN
+from fsrcnn.settings import TrainSettings
 from fsrcnn.training import pool
-from fsrcnn.training.loop import TrainSettings, fit
+from fsrcnn.training.loop import fit
 from fsrcnn.training.pool import TrainingData
 
 SCALE = 4

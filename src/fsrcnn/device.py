@@ -13,9 +13,8 @@ from typing import Any, Literal, overload
 import torch
 
 from fsrcnn.errors import InputError
+from fsrcnn.settings import DeviceName, Framework
 
-DeviceName = Literal["auto", "cpu", "cuda", "mps", "npu"]
-Framework = Literal["torch", "mindspore"]
 INSTALL = {
     ("torch", "cuda"): "a CUDA build of torch and an NVIDIA driver",
     ("torch", "mps"): "a macOS build of torch on Apple silicon",
