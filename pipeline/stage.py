@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from fsrcnn.errors import InputError
 from fsrcnn.limits import SCALES
 from fsrcnn.settings import Params
+from fsrcnn.system import check_supported
 
 PARAMS = Path("params.yaml")
 
@@ -52,6 +53,7 @@ def main(stage: Callable[[], None]) -> None:
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
+        check_supported()
         stage()
     except InputError as error:
         sys.exit(f"error: {error}")

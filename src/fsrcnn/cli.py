@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from fsrcnn.errors import InputError
+from fsrcnn.system import check_supported
 
 if TYPE_CHECKING:
     from fsrcnn.network.weights import Weights
@@ -59,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status; a person's mistake is one line on stderr."""
     options = _parser().parse_args(arguments)
     try:
+        check_supported()
         return int(options.run(options))
     except InputError as error:
         _report(error)

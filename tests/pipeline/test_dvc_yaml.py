@@ -16,6 +16,7 @@ PLUMBING = {
     "src/fsrcnn/device.py",
     "src/fsrcnn/errors.py",
     "src/fsrcnn/files.py",
+    "src/fsrcnn/mindspore/device.py",
     "src/fsrcnn/training/interrupts.py",
     "src/fsrcnn/tracking/logged_model.py",
     "src/fsrcnn/tracking/outbox.py",
@@ -24,6 +25,7 @@ PLUMBING = {
     "src/fsrcnn/tracking/sending.py",
     "src/fsrcnn/limits.py",
     "src/fsrcnn/settings.py",
+    "src/fsrcnn/system.py",
     "src/fsrcnn/tracking/store.py",
     "src/fsrcnn/tracking/runs.py",
 }

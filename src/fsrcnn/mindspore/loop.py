@@ -15,9 +15,10 @@ from mindspore import nn, ops
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from fsrcnn.device import MindSporeDevice, synchronize
+from fsrcnn.device import synchronize
 from fsrcnn.errors import InputError
 from fsrcnn.evaluation.quality import psnr_of_mse
+from fsrcnn.mindspore.device import MindSporeDevice
 from fsrcnn.mindspore.network import MindSporeFSRCNN, copy_to, from_torch, on_tensors
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.settings import TrainSettings
