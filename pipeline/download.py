@@ -7,15 +7,16 @@ from pathlib import Path
 
 import stage
 
-from fsrcnn.data.sets import prepare
+from fsrcnn.data.sets import DataSettings, prepare
 
 
 def download() -> None:
     """Fetch or build `data/x<scale>/`."""
     scale = stage.read_scale(__doc__)
-    params = stage.read_params()
+    stage.read_run()
+    settings = stage.read_section("data", DataSettings)
     folder = Path(f"data/x{scale}")
-    prepare(params.data, scale, folder / "train.h5", folder / "evaluation", Path("data/downloads"))
+    prepare(settings, scale, folder / "train.h5", folder / "evaluation", Path("data/downloads"))
 
 
 if __name__ == "__main__":

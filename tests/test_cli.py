@@ -38,12 +38,12 @@ def size(path):
 def test_a_picture_goes_beside_its_source(tmp_path, capsys):
     assert upscale(draw(tmp_path / "photo.jpg")) == 0
     assert size(tmp_path / "photo_x4.jpg") == (48, 36)
-    assert "1 of 1 images" in capsys.readouterr().err
+    assert "1 of 1 files" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpeg", ".webp", ".bmp", ".tif"])
 def test_other_name_format_and_scale(tmp_path, suffix):
-    assert upscale(draw(tmp_path / "photo.png"), tmp_path / "new" / f"large{suffix}", "--scale", 3) == 0
+    assert upscale(draw(tmp_path / "photo.png"), "-o", tmp_path / "new" / f"large{suffix}", "--scale", 3) == 0
     assert size(tmp_path / "new" / f"large{suffix}") == (36, 27)
 
 
@@ -65,7 +65,8 @@ def test_a_folder_keeps_its_tree_and_reports_the_bad_file(tmp_path, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert [line for line in lines if "bad\\nname.png: not a readable picture" in line]
     assert [line for line in lines if "gone.png: not a file" in line]
-    assert "3 of 5 images" in lines[-1]
+    assert "3 of 5 files" in lines[-2]
+    assert lines[-1] == "passed over, as no pictures: 1 (notes.txt)"
 
 
 def test_a_folder_with_a_dot_in_its_name(tmp_path):
@@ -82,8 +83,8 @@ def test_a_name_that_grows_too_long(tmp_path, capsys):
 
 def test_output_inside_the_input_is_not_taken_for_input(tmp_path):
     draw(tmp_path / "a.png")
-    assert upscale(tmp_path, tmp_path / "out") == 0
-    assert upscale(tmp_path, tmp_path / "out", "--force") == 0
+    assert upscale(tmp_path, "-o", tmp_path / "out") == 0
+    assert upscale(tmp_path, "-o", tmp_path / "out", "--force") == 0
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["a.png"]
 
 
@@ -105,12 +106,18 @@ def test_nothing_is_overwritten_without_force(tmp_path, capsys):
         (("missing.png",), "missing.png: no such file"),
         (("notes.txt",), "notes.txt: no picture by its suffix"),
         (("empty",), "empty: no pictures in this folder"),
-        (("a.png", "a.xyz"), "a.xyz: unknown suffix"),
-        (("a.png", "a.png", "--force"), "a.png: input and output are the same"),
-        (("a.png", ".", "--force"), "a.png: input and output are the same"),
-        (("a.png", "notes.txt/b.png"), "notes.txt: not a folder that can be written to"),
-        (("alpha.png", "alpha.jpg"), "alpha.jpg: .jpg has no alpha"),
-        (("a.png", "--max-megapixels", "0.0001"), "12x9 is above the limit"),
+        (("a.png", "-o", "a.xyz"), "a.xyz: unknown suffix"),
+        (("a.png", "-o", "a.png", "--force"), "a.png: input and output are the same"),
+        (("a.png", "-o", ".", "--force"), "a.png: input and output are the same"),
+        (("a.png", "-o", "notes.txt/b.png"), "notes.txt: not a folder that can be written to"),
+        (("alpha.png", "-o", "alpha.jpg"), "alpha.jpg: .jpg has no alpha"),
+        (("a.png", "large.png"), "large.png: no such file or folder; to name the output, write -o large.png"),
+        (("a.png", "alpha.png", "-o", "b.png"), "b.png: several inputs need a folder as OUT"),
+        (("a.png", "a.png"), "a.png and a.png: both would be written to a_x4.png"),
+        (
+            ("a.png", "--max-megapixels", "0.0001"),
+            "of 0.0001 megapixels; raise it with --max-megapixels",
+        ),
         (("a.png", "--weights", "none.safetensors"), "none.safetensors: no such file"),
         (("a.png", "--weights", "notes.txt"), "notes.txt: not a safetensors file"),
     ],

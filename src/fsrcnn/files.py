@@ -4,14 +4,15 @@ import errno
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fsrcnn.errors import InputError
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+LONGEST_NAME = 255  # bytes
 
 
 @contextmanager
@@ -23,28 +24,31 @@ def atomic(path: Path) -> Iterator[Path]:
 
     Raises `InputError` when the folder cannot be written, or the disk is full while the caller writes.
     """
+    temporary = path.with_name(_temporary_name(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.tmp-", suffix=path.suffix)
+        temporary.touch(exist_ok=False)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from error
-    os.close(handle)
-    temporary = Path(name)
     try:
         yield temporary
         sync(temporary)
-        # mkstemp makes files private; the finished one gets what the umask allows, as open() would.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
-        sync(path.parent)
+        with suppress(OSError):  # some shares can't sync a folder; the file is whole all the same
+            sync(path.parent)
     except OSError as error:
         if error.errno in DISK_FULL:
             raise InputError(f"{path}: cannot be written: no space left in {path.parent}") from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _temporary_name(path: Path) -> str:
+    """`.NAME.tmp-*`, not longer than the 255 bytes that a file system allows."""
+    end = f".tmp-{secrets.token_hex(4)}{path.suffix}"
+    room = LONGEST_NAME - 1 - len(os.fsencode(end))
+    return f".{os.fsencode(path.stem)[:room].decode(errors='ignore')}{end}"
 
 
 def sync(path: Path) -> None:

@@ -5,8 +5,9 @@ import torch
 from torch.nn.functional import pixel_shuffle
 
 from fsrcnn.data import hdf5
+from fsrcnn.data.folder import read_folder
 from fsrcnn.data.hdf5 import Pair
-from fsrcnn.data.pairs import augment, make_pair, read_folder
+from fsrcnn.data.pairs import augment, make_pair
 from fsrcnn.errors import InputError
 from fsrcnn.training import pool
 from fsrcnn.training.pool import PatchPool

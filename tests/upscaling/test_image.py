@@ -11,7 +11,7 @@ from fsrcnn.upscaling.colour import luma_of_grey
 def photograph(channels=3):
     """(60, 80, c) uint8, with detail."""
     rgb = data.astronaut()[:240, 100:420][::4, ::4]
-    alpha = np.linspace(0, 255, 80).astype(np.uint8)[None, :, None].repeat(60, 0)
+    alpha = np.linspace(1, 255, 80).astype(np.uint8)[None, :, None].repeat(60, 0)
     return {1: rgb[..., 1], 2: np.dstack([rgb[..., 1:2], alpha]), 3: rgb, 4: np.dstack([rgb, alpha])}[
         channels
     ]

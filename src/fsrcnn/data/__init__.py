@@ -1,4 +1,4 @@
-"""From links, HDF5 files and pictures to pairs of LR and HR luma. NumPy, Pillow and h5py; no torch.
+"""From the links, HDF5 files and pictures to LR and HR luma. NumPy, Pillow and h5py; no torch.
 
-Imports nothing of the package but the plumbing, and nothing of network.
+Imports pictures, and the plumbing (errors, files, settings).
 """

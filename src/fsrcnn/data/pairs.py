@@ -4,7 +4,6 @@ All resizing is Pillow's bicubic with antialiasing, as in the published data.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -16,28 +15,8 @@ from fsrcnn.errors import InputError
 
 Fit = Literal["resize", "crop"]
 
-SUFFIXES = {".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"}
 SHRINKS = (1.0, 0.9, 0.8, 0.7, 0.6)
 ROTATIONS = (0, 90, 180, 270)
-
-
-def read_folder(folder: Path) -> list[tuple[str, Image.Image]]:
-    """Every picture of a folder as (stem, RGB image), in sorted file-name order.
-
-    Raises `InputError` when the folder holds no picture or one of them can't be read.
-    """
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
-    if not paths:
-        raise InputError(f"{folder}: no pictures in this folder; expected {', '.join(SUFFIXES)} files")
-    images = []
-    for path in paths:
-        try:
-            with Image.open(path) as image:
-                images.append((path.stem, image.convert("RGB")))
-        except Exception as error:  # Pillow's readers raise nearly anything on a damaged file
-            reason = " ".join(str(error).split())
-            raise InputError(f"{path}: not a readable picture ({reason}); replace it") from None
-    return images
 
 
 def augment(image: Image.Image) -> Iterator[tuple[str, Image.Image]]:

@@ -1,5 +1,1 @@
-"""MLflow: runs, models, the registry.
-
-Imports upscaling, to make a model of it, and network. Only the stages, the command and serving import it,
-so that everything else works without MLflow.
-"""
+"""MLflow: runs, models, the registry. Nothing but the stages, the command and serving imports it."""

@@ -13,9 +13,9 @@ from fsrcnn.network.weights import read_metadata
 
 # What `pyfunc` imports, this package aside: the model carries a copy of that.
 PACKAGES = (
+    "imagecodecs",
     "mlflow",
     "numpy",
-    "opencv-python-headless",
     "pillow",
     "pydantic",
     "safetensors",

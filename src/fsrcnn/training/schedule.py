@@ -1,8 +1,9 @@
 """The learning-rate schedule."""
 
 import math
+from typing import Literal
 
-from fsrcnn.settings import ScheduleName
+ScheduleName = Literal["constant", "cosine", "linear"]
 
 
 def lr_factor(schedule: ScheduleName, step: int, total: int, warmup_steps: int) -> float:

@@ -10,7 +10,9 @@ from fsrcnn.errors import InputError
 from fsrcnn.inference import backends
 from fsrcnn.inference.tiling import receptive_radius, tiled
 from fsrcnn.network.weights import Weights, released
-from fsrcnn.upscaling import colour, pictures
+from fsrcnn.pictures.pillow import from_pillow, to_pillow
+from fsrcnn.upscaling import colour
+from fsrcnn.upscaling.transparency import continued
 
 PEAKS = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535, np.dtype(np.float32): 1}
 STRIP = 8  # rows of the input whose output is put together at a time, so that the planes stay in the cache
@@ -31,12 +33,16 @@ class Upscaler:
         """(h, w) grey or (h, w, c) -> the same, `scale` times as high and wide, of the same type.
 
         c is 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha); values are uint8, uint16, or float32 in 0..1.
-        Beside input and output, the memory needed does not grow with the image.
+        Colours where alpha is 0 have no effect on what is seen.
+        Beside input and output, the memory needed does not grow with the image, but for a copy of the input
+        where it has such pixels.
         Raises `InputError` for any other array.
         """
         _check(pixels)
         grey = pixels.ndim == 2
         image = pixels[..., None] if grey else pixels
+        if image.shape[2] in (2, 4):
+            image = continued(image, self.margin)
         output = tiled(self._window, image, self.scale, self.margin)
         return output[..., 0] if grey else output
 
@@ -85,8 +91,8 @@ def upscale(
     """
     upscaler = _released(scale, backend)
     if isinstance(image, Image.Image):
-        picture = pictures.from_pillow(image)
-        return pictures.to_pillow(picture._replace(pixels=upscaler(picture.pixels)))
+        pixels, metadata = from_pillow(image)
+        return to_pillow(upscaler(pixels), metadata)
     return upscaler(image)
 
 

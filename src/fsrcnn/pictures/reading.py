@@ -1,0 +1,72 @@
+"""Read a picture file: the decoders are those of the formats that we name, chosen by the file's contents."""
+
+import logging
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from fsrcnn.errors import InputError
+from fsrcnn.pictures import pillow, png, tiff
+from fsrcnn.pictures.formats import NAMES
+from fsrcnn.pictures.picture import Picture, check_frames, check_size
+
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+PILLOW = ("JPEG", "WEBP", "BMP")
+
+log = logging.getLogger(__name__)
+
+
+def read(path: Path, max_megapixels: float | None = None) -> Picture:
+    """Decode a file, upright, with what belongs to it. What of that is damaged is left out with a warning.
+
+    Raises `InputError` when it is unreadable, damaged, animated or larger than `max_megapixels`.
+    """
+    if not path.is_file():  # to open a pipe would wait for ever
+        raise InputError(f"{path}: not a file")
+    lost: list[str] = []
+    try:
+        picture = _read(path, max_megapixels, lost)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except UnidentifiedImageError:
+        raise InputError(f"{path}: not a readable picture (no {NAMES})") from None
+    except MemoryError:
+        raise InputError(f"{path}: not enough memory") from None
+    except Exception as error:  # decoders meet damaged files with every exception there is
+        raise InputError(f"{path}: not a readable picture ({reason(error)})") from None
+    for words in lost:
+        log.warning("%s: %s", path, words)
+    return picture
+
+
+def _read(path: Path, max_megapixels: float | None, lost: list[str]) -> Picture:
+    with path.open("rb") as file:
+        start = file.read(16)
+    if start.startswith(png.SIGNATURE):
+        return png.read(path.read_bytes(), max_megapixels, lost)
+    if start.startswith(TIFF):
+        return tiff.read(path, max_megapixels, lost)
+    with Image.open(path, formats=PILLOW) as image:
+        check_size(*image.size, max_megapixels)
+        check_frames(pillow.frames(image))
+        picture = pillow.of_frame(image, lost)
+    lossless = start[8:12] == b"WEBP" and _is_lossless(path)
+    return picture._replace(metadata=picture.metadata._replace(lossless=lossless))
+
+
+def reason(error: Exception) -> str:
+    """What an exception says, in one line."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split()) or type(error).__name__
+
+
+def _is_lossless(path: Path) -> bool:
+    """Whether a WebP's picture is of the kind VP8L; others may stand before it."""
+    with path.open("rb") as file:
+        file.seek(12)
+        while len(header := file.read(8)) == 8:
+            if header[:4] in (b"VP8L", b"VP8 "):
+                return header[:4] == b"VP8L"
+            length = int.from_bytes(header[4:], "little")
+            file.seek(length + length % 2, 1)
+    return False

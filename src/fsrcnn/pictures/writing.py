@@ -1,0 +1,147 @@
+"""Write a picture file, in the format of its suffix."""
+
+import io
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from fsrcnn.errors import InputError
+from fsrcnn.files import atomic
+from fsrcnn.pictures import metadata, png, tiff
+from fsrcnn.pictures.formats import FORMATS, SUFFIXES
+from fsrcnn.pictures.picture import Metadata, Picture
+from fsrcnn.pictures.reading import reason
+
+QUALITY = 95
+SEGMENT = 65_500  # bytes that fit into one block of a JPEG
+NAMES = {
+    "exif": "EXIF",
+    "xmp": "XMP",
+    "iptc": "IPTC",
+    "dpi": "resolution",
+    "texts": "texts",
+    "comment": "comment",
+}
+
+log = logging.getLogger(__name__)
+
+
+def check(path: Path, picture: Picture, scale: int = 1) -> None:
+    """Raise `InputError` if a file of that suffix can't hold the picture, `scale` times as high and wide.
+
+    That is its alpha, its 16 bits, the description of its colours, or its size.
+    """
+    suffix = path.suffix.lower()
+    form = FORMATS[SUFFIXES[suffix]]
+    pixels, kept = picture
+    height, width = (side * scale for side in pixels.shape[:2])
+    if pixels.dtype == np.uint16 and not form.sixteen_bits:
+        raise InputError(f"{path}: {suffix} has no 16 bits; choose .png or .tif")
+    if pixels.ndim == 3 and pixels.shape[2] in (2, 4) and not form.alpha:
+        raise InputError(f"{path}: {suffix} has no alpha; choose .png, .webp or .tif")
+    if max(width, height) > form.side:
+        raise InputError(
+            f"{path}: {width}x{height} pixels; {suffix} has at most {form.side} a side; choose .png or .tif"
+        )
+    if pixels.nbytes * scale**2 > form.bytes:
+        raise InputError(f"{path}: {suffix} holds at most 4 GB; choose .png or .tif")
+    if kept.icc and "icc" not in form.holds:
+        raise InputError(f"{path}: {suffix} has no colour profile; choose .png, .jpg, .webp or .tif")
+    described = kept.colour if not kept.icc or b"cICP" in dict(kept.colour) else ()
+    if "colour" not in form.holds and not metadata.is_srgb(described):
+        raise InputError(
+            f"{path}: {suffix} can't hold the colours that gAMA, cHRM or cICP describe; choose .png"
+        )
+
+
+def write(path: Path, picture: Picture) -> None:
+    """Encode into the format of the suffix; the file appears whole or not at all.
+
+    What belongs to the picture and the format can't hold is left out with a warning.
+    Raises `InputError` when the format can't hold the picture itself, or the file can't be written.
+    """
+    check(path, picture)
+    form = SUFFIXES[path.suffix.lower()]
+    kept = _held(path, picture.metadata)
+    try:
+        with atomic(path) as temporary, _Checked(io.FileIO(temporary, "r+")) as file:
+            if form == "PNG":
+                file.writelines(png.write(picture.pixels, kept))
+            elif form == "TIFF":
+                tiff.write(file, picture.pixels, kept)
+            else:
+                Image.fromarray(picture.pixels).save(file, form, **_options(form, picture.pixels, kept))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: can't be written ({reason(error)})") from None
+
+
+class _Checked(io.BufferedRandom):
+    """A file without a number: Pillow writes to the number by itself, and does not see a short write."""
+
+    def fileno(self) -> int:
+        """Refused."""
+        raise io.UnsupportedOperation("fileno")
+
+
+def _held(path: Path, kept: Metadata) -> Metadata:
+    """What the format holds of it; the rest is named in a warning."""
+    form = SUFFIXES[path.suffix.lower()]
+    largest = SEGMENT if form == "JPEG" else 2**31 - 1
+    lost = {
+        name
+        for name in NAMES
+        if (value := getattr(kept, name))
+        and (name not in FORMATS[form].holds or (isinstance(value, bytes) and len(value) > largest))
+    }
+    if lost:
+        log.warning(
+            "%s: left out, as %s can't hold it: %s",
+            path,
+            path.suffix,
+            ", ".join(NAMES[n] for n in sorted(lost)),
+        )
+    empty = Metadata()._asdict()
+    return Metadata(**{**kept._asdict(), **{name: empty[name] for name in lost}})
+
+
+def _options(form: str, pixels: np.ndarray, kept: Metadata) -> dict[str, Any]:
+    """What Pillow takes for a JPEG, WebP or BMP file."""
+    options: dict[str, Any] = {}
+    exif = metadata.parsed(kept.exif, *pixels.shape[1::-1])
+    if form == "WEBP" and kept.dpi:  # the format has no other place for it
+        exif[0x011A], exif[0x011B], exif[0x0128] = *kept.dpi, 2
+    if form == "JPEG":
+        options = {
+            "quality": QUALITY,
+            "subsampling": "4:4:4",
+            "comment": kept.comment,
+            "extra": _blocks(kept),
+        }
+    if form == "WEBP":
+        options = {"quality": QUALITY, "lossless": kept.lossless, "xmp": kept.xmp or b""}
+    if len(exif) and form != "BMP":
+        options["exif"] = exif.tobytes()
+    if form != "WEBP":
+        options["dpi"] = kept.dpi or (0, 0)  # which says nothing; Pillow's BMP would say 96
+    return options | {"icc_profile": kept.icc}
+
+
+def _blocks(kept: Metadata) -> bytes:
+    """XMP and IPTC as segments of a JPEG."""
+    blocks = []
+    if kept.xmp:
+        blocks.append(b"\xff\xe1" + _sized(b"http://ns.adobe.com/xap/1.0/\0" + kept.xmp))
+    if kept.iptc:
+        length = len(kept.iptc).to_bytes(4, "big")
+        padding = bytes(len(kept.iptc) % 2)
+        blocks.append(
+            b"\xff\xed" + _sized(b"Photoshop 3.0\x008BIM\x04\x04\0\0" + length + kept.iptc + padding)
+        )
+    return b"".join(blocks)
+
+
+def _sized(data: bytes) -> bytes:
+    return (len(data) + 2).to_bytes(2, "big") + data
