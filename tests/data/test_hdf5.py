@@ -77,6 +77,66 @@ def test_patches_come_back_as_they_were_written(path, scale, monkeypatch):
         assert np.array_equal(one, other)
 
 
+def photographs(count=12):
+    """Names and 8-bit pixels, RGB and grey in turn."""
+    random = np.random.default_rng(0)
+    return [
+        (f"photo{i}", random.integers(256, size=(9 + i, 7, 3) if i % 2 else (9 + i, 7), dtype=np.uint8))
+        for i in range(count)
+    ]
+
+
+def test_pictures_come_back_as_they_were_written(path):
+    written = photographs()
+    assert hdf5.write_pictures(path, iter(written), **ABOUT) == 12
+    read = list(hdf5.read_pictures(path))
+    assert [name for name, _ in read] == [name for name, _ in written]
+    for (_, one), (_, other) in zip(written, read, strict=True):
+        assert other.dtype == np.uint8
+        assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_pictures_are_of_no_scale(path, scale):
+    hdf5.write_pictures(path, photographs(2), **ABOUT)
+    assert hdf5.describe(path, scale) == ("pictures", False, 2)
+    expected = {"source": "91-image", "layout": "pictures", "made": "for a test"}
+    assert hdf5.attributes(path) == expected
+    hdf5.annotate(path, scale, source="91-image", made="anew")
+    assert hdf5.attributes(path) == expected | {"made": "anew"}
+
+
+def test_pictures_take_no_more_room_than_their_pixels(path):
+    pixels = noise(200, 300, 3).astype(np.uint8)
+    hdf5.write_pictures(path, [("a", pixels), ("b", pixels)], **ABOUT)
+    assert path.stat().st_size < 1.05 * 2 * pixels.size
+
+
+def test_parts_are_read_alone(path):
+    rows, columns = slice(2, 5), slice(1, 4)
+    written = photographs(3)
+    hdf5.write_pictures(path, written, **ABOUT)
+    with hdf5.Reader(path, 4) as reader:
+        assert [reader.size(i) for i in range(3)] == [(9, 7), (10, 7), (11, 7)]
+        assert reader.label(2) == ("photo2", "")
+        for i, (_, pixels) in enumerate(written):
+            assert np.array_equal(reader.picture(i, rows, columns), pixels[2:5, 1:4])
+    images = pairs(3)
+    hdf5.write_pairs(path, images, 3, **ABOUT)
+    with hdf5.Reader(path, 3) as reader:
+        assert reader.size(1) == (6, 7)
+        part = reader.pair(1, rows, columns)
+        assert (part.image, part.variant) == ("photo0", "0.9 1")
+        assert np.array_equal(part.lr, images[1].lr[2:5, 1:4])
+        assert np.array_equal(part.hr, images[1].hr[6:15, 3:12])
+    ((lr, hr),) = blocks(4, (5,))
+    hdf5.write_patches(path, [(lr, hr)], 4, **ABOUT)
+    with hdf5.Reader(path, 4) as reader:
+        assert reader.size(0) == (6, 6)
+        for whole, part in zip((lr, hr), reader.patches(slice(1, 3)), strict=True):
+            assert np.array_equal(part, whole[1:3])
+
+
 def test_files_have_the_published_structure(path):
     hdf5.write_pairs(path, pairs(4, 2), 4, **ABOUT)
     with h5py.File(path) as file:
@@ -316,10 +376,11 @@ def test_failed_write_leaves_nothing(path, layout, existing):
     assert not existing or path.read_bytes() == b"old"
 
 
-@pytest.mark.parametrize("write", [hdf5.write_pairs, hdf5.write_patches])
+@pytest.mark.parametrize("write", [hdf5.write_pairs, hdf5.write_patches, hdf5.write_pictures])
 def test_nothing_to_write(path, write):
-    with pytest.raises(InputError, match=r"there are no (images|patches) to write to it"):
-        write(path, [], 4, **ABOUT)
+    scale = () if write is hdf5.write_pictures else (4,)
+    with pytest.raises(InputError, match=r"there are no (images|patches|pictures) to write to it"):
+        write(path, [], *scale, **ABOUT)
     assert list(path.parent.iterdir()) == []
 
 
@@ -331,7 +392,10 @@ def test_writing_twice_gives_the_same_bytes(tmp_path):
         images, patches = tmp_path / f"{i}" / "images.h5", tmp_path / f"other{i}.h5"
         hdf5.write_pairs(images, pairs(4, 12), 4, **ABOUT)
         hdf5.write_patches(patches, blocks(4, (300, 20)), 4, **ABOUT)
+        pictures = tmp_path / f"{i}.h5"
+        hdf5.write_pictures(pictures, photographs(), **ABOUT)
         foreign(tmp_path / "raw.h5", noise(2, 6, 6), noise(2, 24, 24))
         hdf5.annotate(tmp_path / "raw.h5", 4, **ABOUT)
-        written.append([images.read_bytes(), patches.read_bytes(), (tmp_path / "raw.h5").read_bytes()])
+        files = (images, patches, pictures, tmp_path / "raw.h5")
+        written.append([file.read_bytes() for file in files])
     assert written[0] == written[1]

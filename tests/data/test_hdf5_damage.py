@@ -23,7 +23,7 @@ def outcomes(paths: list[Path]) -> dict[str, str]:
 
 
 def test_whole_files_are_read(tmp_path):
-    for layout in ("images", "patches"):
+    for layout in ("images", "patches", "pictures"):
         hdf5_damage.good(tmp_path / f"{layout}.h5", layout)
         hdf5_damage.good(tmp_path / f"{layout}-gzip.h5", layout, compression="gzip")
     assert set(outcomes(sorted(tmp_path.iterdir())).values()) == {"read"}
@@ -36,13 +36,13 @@ def test_crafted_files_are_refused(tmp_path):
     folder.mkdir()
     hdf5_damage.crafted(folder, outside)
     paths = sorted(folder.iterdir())
-    assert len(paths) > 210
+    assert len(paths) > 235
     for name, outcome in outcomes(paths).items():
         assert outcome.startswith(f"{folder / name}: "), outcome
 
 
 @pytest.mark.parametrize("storage", [{}, {"compression": "gzip"}], ids=["plain", "gzip"])
-@pytest.mark.parametrize("layout", ["images", "patches"])
+@pytest.mark.parametrize("layout", ["images", "patches", "pictures"])
 def test_damaged_files_are_refused_or_read(tmp_path, layout, storage):
     whole = tmp_path / "whole"
     hdf5_damage.good(whole, layout, **storage)

@@ -1,37 +1,27 @@
-"""The HDF5 files: which layouts there are, how one is told from another, reading and writing.
+"""The HDF5 files: reading and writing each of the `layouts`.
 
-patches  datasets `lr` (N, p, p) and `hr` (N, p*scale, p*scale): the published training files
-images   groups `lr` and `hr` with datasets "0", "1", ...: evaluation files, and what we write
-srcnn    either of the two, but with `lr` as large as `hr`: the data of the older network, refused
-         for training and turned into the others by `srcnn.rebuild`
-
-Values are luma, float32, 0..255. Every file of ours carries the attributes `source`, `scale`,
-`layout` and `made`; texts are UTF-8 of fixed length.
-
-A file from outside is not trusted: HDF5 can point at other files, at itself in a circle, and at data
-that is not there, so only plain datasets whose contents the file itself holds are read. Of attributes,
-those of variable length are not: their texts lie in a heap, and the HDF5 library can loop for ever in
-one that is damaged.
+Values of `lr` and `hr` are luma, float32, 0..255. Every file of ours carries the attributes `source`,
+`layout` and `made`, and `scale` where it depends on one; texts are UTF-8 of fixed length. What comes
+from outside is opened as `untrusted` says.
 """
 
-import math
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from types import TracebackType
+from typing import Any, NamedTuple, Self
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from fsrcnn.data.layouts import Description, Layout, layout_of
+from fsrcnn.data.untrusted import bad, open_file, readable, text, write_text
 from fsrcnn.errors import InputError
 from fsrcnn.files import atomic
 
 Luma = NDArray[np.float32]
-Layout = Literal["patches", "images"]
-ATTRIBUTES = ("source", "scale", "layout", "made")
 BLOCK = 4096  # patches read or written at once
-MOST_COMPRESSED = 100  # times that a dataset may be larger than its compressed form
+WHOLE = slice(None)
 
 
 class Pair(NamedTuple):
@@ -46,65 +36,114 @@ class Pair(NamedTuple):
     variant: str = ""
 
 
-class Description(NamedTuple):
-    """What a file holds, decided from its shapes alone."""
+class Reader:
+    """One opened file of any layout, checked without reading its data; close it, or use `with`.
 
-    layout: Layout
-    srcnn: bool  # lr is as large as hr
-    images: int
+    Images are counted from 0; of each a part can be read, by slices without a step.
+
+    Raises `InputError` when the file is not HDF5, has none of the layouts, was made for another scale,
+    or does not itself hold all the data it declares; while reading, for values that are not luma.
+    """
+
+    def __init__(self, path: Path, scale: int) -> None:
+        self.path, self._scale = path, scale
+        with readable(path):
+            self._file = open_file(path)
+            try:
+                self.found = layout_of(path, self._file, scale)
+            except BaseException:
+                self._file.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def label(self, index: int) -> tuple[str, str]:
+        """`image` and `variant` of an image, as `Pair` has them; its number where it has no name."""
+        with readable(self.path):
+            data = self._dataset("pictures" if self.found.layout == "pictures" else "lr", index)
+            return (
+                text(self.path, data, "image", str(index)),
+                text(self.path, data, "variant", ""),
+            )
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Height and width: of a picture, or of the `lr` of an image or patch."""
+        with readable(self.path):
+            if self.found.layout == "patches":
+                return tuple(self._file["lr"].shape[1:])
+            return tuple(
+                self._dataset("pictures" if self.found.layout == "pictures" else "lr", index).shape[:2]
+            )
+
+    def picture(self, index: int, rows: slice = WHOLE, columns: slice = WHOLE) -> NDArray[np.uint8]:
+        """A picture or a part of it, (h, w, 3) or (h, w)."""
+        with readable(self.path):
+            pixels: NDArray[np.uint8] = self._dataset("pictures", index)[rows, columns]
+            return pixels
+
+    def pair(self, index: int, rows: slice = WHOLE, columns: slice = WHOLE) -> Pair:
+        """An image of the images layout; of `lr` the given rows and columns, of `hr` what they show."""
+        with readable(self.path):
+            times = 1 if self.found.srcnn else self._scale
+            lr = self._dataset("lr", index)[rows, columns]
+            hr = self._dataset("hr", index)[_times(rows, times), _times(columns, times)]
+            return Pair(_luma(self.path, lr), _luma(self.path, hr), *self.label(index))
+
+    def patches(self, block: slice) -> tuple[Luma, Luma]:
+        """Patches of the patches layout: lr (n, p, p) and hr (n, p*scale, p*scale)."""
+        with readable(self.path):
+            return _luma(self.path, self._file["lr"][block]), _luma(self.path, self._file["hr"][block])
+
+    def expect(self, layout: Layout, *, srcnn: bool = False) -> None:
+        """Raise `InputError` where the file has another layout."""
+        if (self.found.layout, self.found.srcnn) != (layout, srcnn):
+            held: str = self.found.layout
+            if held != "pictures":
+                held += f" in the {'SRCNN' if self.found.srcnn else 'FSRCNN'} layout"
+            raise bad(
+                self.path, f"holds {held}, where {layout} were expected; make it anew with the download stage"
+            )
+
+    def _dataset(self, group: str, index: int) -> h5py.Dataset:
+        return self._file[group][str(index)]
 
 
 def describe(path: Path, scale: int) -> Description:
-    """Tell a file's layout from its shapes, without reading the data.
+    """Tell a file's layout from its shapes, without reading the data; raises as `Reader` does."""
+    with Reader(path, scale) as reader:
+        return reader.found
 
-    Raises `InputError` when it is not HDF5, has neither layout, was made for another scale, or does
-    not itself hold all the data it declares.
+
+def read_pictures(path: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Name and pixels of each picture of a file in the pictures layout, in numeric order.
+
+    Raises `InputError` as `Reader` does, and for every other layout.
     """
-    with _open(path) as file:
-        lr, hr = _member(path, file, "lr"), _member(path, file, "hr")
-        if isinstance(lr, h5py.Dataset) and isinstance(hr, h5py.Dataset):
-            if lr.ndim != 3 or hr.ndim != 3 or len(lr) != len(hr) or len(lr) == 0:
-                raise _bad(path, f"lr {lr.shape} and hr {hr.shape} are not (N, h, w) pairs")
-            found = Description("patches", _is_srcnn(path, lr, hr, scale), len(lr))
-            _check_storage(path, [lr, hr])
-            return found
-        if isinstance(lr, h5py.Group) and isinstance(hr, h5py.Group):
-            held = set(lr)
-            names = [str(i) for i in range(len(held))]
-            if not names or held != set(hr) or held != set(names):
-                raise _bad(path, 'groups lr and hr hold no images, or not the same ones named "0", "1", ...')
-            kinds, datasets = set(), []
-            for name in names:
-                small, large = _member(path, lr, name), _member(path, hr, name)
-                if not isinstance(small, h5py.Dataset) or not isinstance(large, h5py.Dataset):
-                    raise _bad(path, f"image {name} is not a dataset")
-                if small.ndim != 2 or large.ndim != 2:
-                    raise _bad(path, f"image {name}: lr {small.shape} and hr {large.shape} are not (h, w)")
-                kinds.add(_is_srcnn(path, small, large, scale))
-                datasets += [small, large]
-            if len(kinds) != 1:
-                raise _bad(path, "images of both layouts in one file")
-            _check_storage(path, datasets)
-            return Description("images", kinds.pop(), len(names))
-        raise _bad(path, "no lr and hr, neither as datasets nor as groups")
+    with Reader(path, 1) as reader:
+        reader.expect("pictures")
+        for index in range(reader.found.images):
+            yield reader.label(index)[0], reader.picture(index)
 
 
 def read_pairs(path: Path, scale: int, *, srcnn: bool = False) -> Iterator[Pair]:
     """The images of a file in the images layout, in numeric order.
 
-    Raises `InputError` for every other file (one with an `lr` as large as `hr` is read with `srcnn`
-    and only then), and for values that are not finite.
+    Raises `InputError` as `Reader` does, and for every other layout (one with an `lr` as large as `hr`
+    is read with `srcnn` and only then).
     """
-    found = _expect(path, scale, "images", srcnn)
-    with _open(path) as file:
-        for name in map(str, range(found.images)):
-            small, large = file["lr"][name], file["hr"][name]
-            yield Pair(
-                _luma(path, small[()]),
-                _luma(path, large[()]),
-                _text(path, small, "image", name),
-                _text(path, small, "variant", ""),
-            )
+    with Reader(path, scale) as reader:
+        reader.expect("images", srcnn=srcnn)
+        yield from map(reader.pair, range(reader.found.images))
 
 
 def read_patches(path: Path, scale: int, *, srcnn: bool = False) -> Iterator[tuple[Luma, Luma]]:
@@ -112,11 +151,30 @@ def read_patches(path: Path, scale: int, *, srcnn: bool = False) -> Iterator[tup
 
     Raises `InputError` as `read_pairs` does.
     """
-    found = _expect(path, scale, "patches", srcnn)
-    with _open(path) as file:
-        for start in range(0, found.images, BLOCK):
-            block = slice(start, start + BLOCK)
-            yield _luma(path, file["lr"][block]), _luma(path, file["hr"][block])
+    with Reader(path, scale) as reader:
+        reader.expect("patches", srcnn=srcnn)
+        for start in range(0, reader.found.images, BLOCK):
+            yield reader.patches(slice(start, start + BLOCK))
+
+
+def write_pictures(
+    path: Path, pictures: Iterable[tuple[str, NDArray[np.uint8]]], *, source: str, made: str
+) -> int:
+    """Write pictures, each a name and (h, w, 3) or (h, w), atomically; returns how many.
+
+    Raises `InputError` when there are none, or a text is not one line.
+    """
+    count = 0
+    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+        group = file.create_group("pictures")
+        for name, pixels in pictures:
+            data = group.create_dataset(str(count), data=np.asarray(pixels, np.uint8))
+            write_text(path, data, "image", name)
+            count += 1
+        if count == 0:
+            raise InputError(f"{path}: there are no pictures to write to it")
+        _annotate(path, file, None, "pictures", source, made)
+    return count
 
 
 def write_pairs(path: Path, pairs: Iterable[Pair], scale: int, *, source: str, made: str) -> int:
@@ -130,8 +188,8 @@ def write_pairs(path: Path, pairs: Iterable[Pair], scale: int, *, source: str, m
         for pair in pairs:
             small = lr.create_dataset(str(count), data=pair.lr)
             hr.create_dataset(str(count), data=pair.hr)
-            _write_text(path, small, "image", pair.image)
-            _write_text(path, small, "variant", pair.variant)
+            write_text(path, small, "image", pair.image)
+            write_text(path, small, "variant", pair.variant)
             count += 1
         if count == 0:
             raise InputError(f"{path}: there are no images to write to it")
@@ -167,129 +225,44 @@ def annotate(path: Path, scale: int, *, source: str, made: str) -> None:
 
     Raises `InputError` for a file that `describe` refuses or that is too damaged to take them.
     """
-    found = describe(path, scale)
-    with _open(path, "r+") as file:
-        _annotate(path, file, scale, found.layout, source, made)
+    layout = describe(path, scale).layout
+    with readable(path), open_file(path, "r+") as file:
+        _annotate(path, file, None if layout == "pictures" else scale, layout, source, made)
 
 
 def attributes(path: Path) -> dict[str, Any]:
-    """The attributes `source`, `scale`, `layout` and `made` of a file of ours.
+    """The attributes `source`, `layout`, `made` and, but for pictures, `scale` of a file of ours.
 
     Raises `InputError` when one is missing or is not of its type.
     """
-    with _open(path) as file:
-        missing = sorted(name for name in ATTRIBUTES if name not in file.attrs)
-        if missing:
-            raise _bad(
-                path, f"attributes missing: {', '.join(missing)}; make it anew with the download stage"
-            )
-        texts = {name: _text(path, file, name, "") for name in ATTRIBUTES if name != "scale"}
-        if file.attrs.get_id("scale").shape != () or file.attrs.get_id("scale").dtype.kind not in "iu":
-            raise _bad(path, "attribute scale is not a whole number")
-        return {**texts, "scale": int(file.attrs["scale"])}
+    with readable(path), open_file(path) as file:
+        names = ["layout", "made", "source"] + ["scale"] * ("pictures" not in file)
+        if missing := sorted(name for name in names if name not in file.attrs):
+            raise bad(path, f"attributes missing: {', '.join(missing)}; make it anew with the download stage")
+        found: dict[str, Any] = {name: text(path, file, name, "") for name in names[:3]}
+        if "scale" in names:
+            stored = file.attrs.get_id("scale")
+            if stored.shape != () or stored.dtype.kind not in "iu":
+                raise bad(path, "attribute scale is not a whole number")
+            found["scale"] = int(file.attrs["scale"])
+        return found
 
 
-def _annotate(path: Path, file: h5py.File, scale: int, layout: Layout, source: str, made: str) -> None:
-    file.attrs["scale"] = scale
-    for name, text in (("source", source), ("layout", layout), ("made", made)):
-        _write_text(path, file, name, text)
+def _annotate(path: Path, file: h5py.File, scale: int | None, layout: Layout, source: str, made: str) -> None:
+    if scale is not None:
+        file.attrs["scale"] = scale
+    for name, value in (("source", source), ("layout", layout), ("made", made)):
+        write_text(path, file, name, value)
 
 
-def _expect(path: Path, scale: int, layout: Layout, srcnn: bool) -> Description:
-    found = describe(path, scale)
-    if (found.layout, found.srcnn) != (layout, srcnn):
-        held = f"{found.layout} in the {'SRCNN' if found.srcnn else 'FSRCNN'} layout"
-        raise _bad(path, f"holds {held}, where {layout} were expected; make it anew with the download stage")
-    return found
-
-
-@contextmanager
-def _open(path: Path, mode: Literal["r", "r+"] = "r") -> Iterator[h5py.File]:
-    """An existing file; what h5py raises on damage, then or while it is used, is an `InputError`."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; run the download stage")
-    try:
-        with h5py.File(path, mode) as file:
-            yield file
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise _bad(path, f"not a readable HDF5 file ({reason})") from None
-
-
-def _member(path: Path, group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
-    """What `name` is in a group; refused where it, or its data, may lie outside the file."""
-    link = group.get(name, getlink=True)
-    if link is None:
-        return None
-    if not isinstance(link, h5py.HardLink):
-        raise _bad(path, f"{name} is a link to elsewhere, where the data itself is expected")
-    found = group[name]
-    if isinstance(found, h5py.Dataset) and (found.is_virtual or found.external):
-        raise _bad(path, f"{found.name} takes its data from other files")
-    return found
-
-
-def _check_storage(path: Path, datasets: list[h5py.Dataset]) -> None:
-    """Refuse datasets that declare more than the file holds: reading would fill the memory."""
-    held = 0
-    for data in datasets:
-        stored = data.id.get_storage_size()
-        # A compressed chunk is unpacked whole, even where it reaches beyond its dataset.
-        declared = max(data.size, math.prod(data.chunks or ())) * data.dtype.itemsize
-        compressed = data.id.get_create_plist().get_nfilters() > 0
-        if declared > stored * (MOST_COMPRESSED if compressed else 1):
-            raise _bad(path, f"{data.name} {data.shape} declares {declared} bytes and holds {stored}")
-        held += stored
-    if held > path.stat().st_size:
-        raise _bad(path, f"its datasets together declare {held} bytes, more than the file has")
-
-
-def _is_srcnn(path: Path, lr: h5py.Dataset, hr: h5py.Dataset, scale: int) -> bool:
-    """Whether `lr` is as large as `hr`; its last two sides must else be `hr`'s by the scale."""
-    for data in (lr, hr):
-        if data.dtype.kind not in "fu" or min(data.shape) == 0:
-            raise _bad(path, f"{data.name} is empty or not numeric: {data.dtype} {data.shape}")
-    small, large = lr.shape[-2:], hr.shape[-2:]
-    if small == large:
-        return True
-    if large != (small[0] * scale, small[1] * scale):
-        raise _bad(
-            path,
-            f"{hr.name} {large} is not {scale} times {lr.name} {small}: made for another scale?",
-        )
-    return False
+def _times(part: slice, scale: int) -> slice:
+    start, stop = (None if edge is None else edge * scale for edge in (part.start, part.stop))
+    return slice(start, stop)
 
 
 def _luma(path: Path, values: object) -> Luma:
     y = np.asarray(values)
     # Pillow's bicubic may overshoot 0..255 in rebuilt files, but only by a fraction of the range.
     if not (y.min() >= -128 and y.max() <= 383):  # false for NaN too
-        raise _bad(path, "luma that is not finite or far outside 0..255")
+        raise bad(path, "luma that is not finite or far outside 0..255")
     return y.astype(np.float32, copy=False)
-
-
-def _text(path: Path, holder: h5py.File | h5py.Dataset, name: str, default: str) -> str:
-    """A text attribute of one line and of fixed length; another is refused unread."""
-    if name not in holder.attrs:
-        return default
-    stored = holder.attrs.get_id(name)
-    is_text = stored.dtype.kind == "S" and stored.shape == ()
-    text: str | None = holder.attrs[name].decode() if is_text else None
-    if text is None or not text.isprintable():
-        raise _bad(
-            path,
-            f"attribute {name} of {holder.name} is not one line of text of fixed length; make it anew "
-            "with the download stage",
-        )
-    return text
-
-
-def _write_text(path: Path, holder: h5py.File | h5py.Dataset, name: str, text: str) -> None:
-    if not text.isprintable():
-        raise InputError(f"{path}: {name} {text!r} is not one line of text")
-    data = text.encode()
-    holder.attrs.create(name, data, dtype=h5py.string_dtype("utf-8", max(len(data), 1)))
-
-
-def _bad(path: Path, why: str) -> InputError:
-    return InputError(f"{path}: {why}; the layouts are in docs/data.md")
