@@ -5,10 +5,6 @@ import pytest
 from skimage import data
 
 from fsrcnn.cli import main
-from fsrcnn.network.weights import released
-from fsrcnn.upscaling.colour import BLACK, RANGE
-from fsrcnn.upscaling.image import Upscaler
-from fsrcnn.upscaling.video import _upscale_luma, upscale_chroma
 
 av = pytest.importorskip("av")
 RATE = Fraction(24000, 1001)
@@ -121,27 +117,6 @@ def test_sound_alone_and_targets_of_another_kind(tmp_path, capsys):
     assert main(["upscale", str(tmp_path / "a.mkv"), str(tmp_path / "a.avi")]) == 1
     assert "clips are written as" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ["a.mkv"]
-
-
-def test_both_ranges_of_luma_are_the_networks():
-    upscaler = Upscaler(released(2))
-    y = np.random.default_rng(0).integers(60, 180, (20, 30), dtype=np.uint8)
-    usual = (upscaler.luma(y.astype(np.float32) / 255) * 255).clip(0, 255)
-    assert np.abs(_upscale_luma(y, False, upscaler) - usual).max() < 0.51
-    full = (upscaler.luma((y / 255 * RANGE + BLACK).astype(np.float32)) - BLACK) / RANGE * 255
-    full = full.clip(0, 255)
-    assert np.abs(_upscale_luma(y, True, upscaler) - full).max() < 0.51
-
-
-@pytest.mark.parametrize("scale", [2, 3, 4])
-def test_chroma_stays_beside_its_luma(scale):
-    # A slope along x, sampled where H.273 puts chroma: at luma x = 2i, and between rows.
-    chroma = np.tile(100 + 2 * np.arange(20, dtype=np.uint8), (6, 1))
-    large = upscale_chroma(chroma, scale)
-    # Output sample j lies at output luma 2j, which is input luma (2j + 1/2) / scale - 1/2.
-    position = (2 * np.arange(20 * scale) + 0.5) / scale - 0.5
-    inside = slice(3 * scale, -3 * scale)
-    assert np.abs(large[:, inside] - (100 + position)[inside]).max() <= 0.51
 
 
 def test_without_pyav(tmp_path, monkeypatch, capsys):
