@@ -33,7 +33,7 @@ test: $(INSTALLED)
 	$(RUN) python -m pytest
 
 lint: $(INSTALLED)
-	$(RUN) ruff check . && ruff format --check . && mypy
+	$(RUN) ruff check . && ruff format --check . && mypy && lint-imports
 
 # Pin what pyproject.toml asks for, with the hashes of all files of each release; TORCH is held.
 lock: $(INSTALLED)
@@ -52,7 +52,7 @@ audit: $(INSTALLED)
 reference: $(INSTALLED)
 	$(RUN) dvc exp run --name reference --force --set-param recipe=reference
 
-# An environment with both frameworks, for `dvc exp run --set-param framework=mindspore` (docs/mindspore.md).
+# An environment with both frameworks, for `dvc exp run --set-param framework=mindspore --set-param recipe=reference` (docs/mindspore.md).
 mindspore: $(MINDSPORE)/.installed
 
 $(MINDSPORE)/.installed: requirements-mindspore.lock pyproject.toml

@@ -33,9 +33,9 @@ from fsrcnn.mindspore import loop as mindspore_training
 from fsrcnn.mindspore.network import from_torch
 from fsrcnn.network import checkpoint
 from fsrcnn.network.model import FSRCNN
+from fsrcnn.settings import Params, TrainSettings
 from fsrcnn.training import pool
 from fsrcnn.training.batches import GridPasses
-from fsrcnn.training.loop import TrainSettings
 from fsrcnn.training.optimizer import build_optimizer
 from fsrcnn.training.pool import Batch
 
@@ -118,8 +118,8 @@ def main() -> None:
         "torch": torch.device("cpu"),
         "mindspore": device.choose("cpu", "mindspore"),
     }
-    recipe = yaml.safe_load(Path("params.yaml").read_text())["reference"]["train"]
-    settings = TrainSettings.parse("reference.train", recipe)
+    values = yaml.safe_load(Path("params.yaml").read_text())
+    settings = Params.of_yaml(values | {"recipe": "reference"}).train
     epochs = seconds_per_epoch(arguments.data, settings, arguments.steps)
     milliseconds = latency(where["mindspore"])
     results: dict[str, dict[str, Any]] = {}

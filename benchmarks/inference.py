@@ -17,11 +17,11 @@ import torch
 from onnx import helper, numpy_helper
 
 from fsrcnn import load_pretrained
-from fsrcnn.device import processor_name
 from fsrcnn.evaluation.latency import Call, fast_networks, sgemm_rate, time_calls
 from fsrcnn.inference.onnx_graph import INPUT, OUTPUT, to_onnx
 from fsrcnn.network.checkpoint import weights_of
 from fsrcnn.network.model import FSRCNN, weight_count
+from fsrcnn.system import processor_name
 
 SCALE = 4
 SHAPES = {"batch": (8, 1, 64, 64), "frame": (1, 1, 270, 480)}

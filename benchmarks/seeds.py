@@ -14,12 +14,13 @@ import numpy as np
 import torch
 import yaml
 
-from fsrcnn.device import processor_name
 from fsrcnn.evaluation.scores import evaluate, summarize
+from fsrcnn.limits import SCALES
 from fsrcnn.network.model import FSRCNN, weight_count
-from fsrcnn.scales import SCALES
+from fsrcnn.settings import TrainSettings
+from fsrcnn.system import processor_name
 from fsrcnn.training import pool
-from fsrcnn.training.loop import TrainSettings, fit
+from fsrcnn.training.loop import fit
 
 CPU = torch.device("cpu")
 

@@ -24,8 +24,8 @@ from model_server import Server, request_body, served
 from PIL import Image
 
 from fsrcnn.data.samples import photographs
-from fsrcnn.device import processor_name
-from fsrcnn.scales import SCALES
+from fsrcnn.limits import SCALES
+from fsrcnn.system import processor_name
 
 WARMUP = 5  # seconds that do not count
 MIB = 2**20

@@ -19,11 +19,12 @@ import yaml
 from throughput import REFERENCE_BATCH, reference_seconds, write_patch_file
 
 from fsrcnn.data import hdf5
-from fsrcnn.device import processor_name
 from fsrcnn.files import atomic
 from fsrcnn.network.model import FSRCNN
+from fsrcnn.settings import TrainSettings
+from fsrcnn.system import processor_name
 from fsrcnn.training import pool
-from fsrcnn.training.loop import TrainSettings, fit
+from fsrcnn.training.loop import fit
 from fsrcnn.training.pool import TrainingData
 
 SCALE = 4

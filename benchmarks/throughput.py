@@ -20,11 +20,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from fsrcnn.data import hdf5
-from fsrcnn.device import processor_name
 from fsrcnn.evaluation.latency import sgemm_rate
 from fsrcnn.network.model import FSRCNN, weight_count
+from fsrcnn.settings import TrainSettings
+from fsrcnn.system import processor_name
 from fsrcnn.training import pool
-from fsrcnn.training.loop import TrainSettings, fit
+from fsrcnn.training.loop import fit
 
 SCALE = 4
 REFERENCE_BATCH = 16

@@ -8,7 +8,7 @@ from pathlib import Path
 import stage
 
 from fsrcnn import device
-from fsrcnn.evaluation.latency import BenchmarkSettings, measure
+from fsrcnn.evaluation.latency import measure
 from fsrcnn.files import write_json
 from fsrcnn.network import checkpoint
 from fsrcnn.tracking import runs
@@ -16,13 +16,12 @@ from fsrcnn.tracking import runs
 
 def benchmark() -> None:
     """Write `metrics/benchmark.json`."""
-    run = stage.read_run()
-    settings = stage.read_section("benchmark", BenchmarkSettings)
-    where = device.choose(run.device, run.framework)
-    path = Path(f"models/x{run.scale}/scratch.safetensors")
+    params = stage.read_params()
+    where = device.choose(params.device, params.framework)
+    path = Path(f"models/x{params.scale}/scratch.safetensors")
     network = checkpoint.load(path)
     runs.connect(stage.repository_root())
-    result = measure(network, settings, where)
+    result = measure(network, params.benchmark, where)
     write_json(Path("metrics/benchmark.json"), result)
     values = {f"latency_ms/{name}": value for name, value in result["latency_ms"].items()}
     for name, backend in result["backends"].items():

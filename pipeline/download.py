@@ -7,16 +7,15 @@ from pathlib import Path
 
 import stage
 
-from fsrcnn.data.sets import DataSettings, prepare
+from fsrcnn.data.sets import prepare
 
 
 def download() -> None:
     """Fetch or build `data/x<scale>/`."""
     scale = stage.read_scale(__doc__)
-    stage.read_run()
-    settings = stage.read_section("data", DataSettings)
+    params = stage.read_params()
     folder = Path(f"data/x{scale}")
-    prepare(settings, scale, folder / "train.h5", folder / "evaluation", Path("data/downloads"))
+    prepare(params.data, scale, folder / "train.h5", folder / "evaluation", Path("data/downloads"))
 
 
 if __name__ == "__main__":

@@ -22,30 +22,30 @@ KINDS = ("scratch", "transfer")
 
 def evaluate_networks() -> None:
     """Write `metrics/evaluate.json`, `metrics/images.csv` and the picture `plots/comparison.png`."""
-    run = stage.read_run()
-    where = device.choose(run.device, run.framework)
+    params = stage.read_params()
+    where = device.choose(params.device, params.framework)
     runs.connect(stage.repository_root())
-    data = Path(f"data/x{run.scale}")
-    files = {kind: Path(f"models/x{run.scale}/{kind}.safetensors") for kind in KINDS}
+    data = Path(f"data/x{params.scale}")
+    files = {kind: Path(f"models/x{params.scale}/{kind}.safetensors") for kind in KINDS}
     networks = {kind: on_device(checkpoint.load(path), where) for kind, path in files.items()}
     tensors = device.of_tensors(where)
-    scores = evaluate(data / "evaluation", run.scale, networks, tensors)
+    scores = evaluate(data / "evaluation", params.scale, networks, tensors)
     summary = summarize(scores)
 
     picture = Path("plots/comparison.png")
     first = evaluation_files(data / "evaluation")[0]
-    pairs = hdf5.read_pairs(first, run.scale)
+    pairs = hdf5.read_pairs(first, params.scale)
     shown = max(pairs, key=lambda pair: float(pair.hr.std()))
-    draw_comparison(shown, run.scale, networks["scratch"], tensors, picture)
+    draw_comparison(shown, params.scale, networks["scratch"], tensors, picture)
     with atomic(Path("metrics/images.csv")) as temporary, temporary.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(Score._fields)
         table.writerows((*s[:4], f"{s.psnr:.4f}", f"{s.ssim:.5f}") for s in scores)
     train_data = hdf5.attributes(data / "train.h5")["source"]
-    write_json(Path("metrics/evaluate.json"), {"scale": run.scale, "train_data": train_data, **summary})
+    write_json(Path("metrics/evaluate.json"), {"scale": params.scale, "train_data": train_data, **summary})
 
     champion_of, champion_by = first.stem.rsplit("_", 1)
-    digest = data_digest(first, run.scale)
+    digest = data_digest(first, params.scale)
     for kind, path in files.items():
         values = {
             f"{dataset}/{protocol}/{name}": value
@@ -54,7 +54,7 @@ def evaluate_networks() -> None:
             for name, value in methods[kind].items()
         }
         psnr = summary[champion_of][champion_by][kind]["psnr"]
-        candidate = Candidate(scale=run.scale, psnr=psnr, data_digest=digest)
+        candidate = Candidate(scale=params.scale, psnr=psnr, data_digest=digest)
         runs.add_to_run(path, values, [picture] if kind == "scratch" else [], candidate)
 
 

@@ -20,8 +20,8 @@ LIMIT = 1e-4  # of luma in 0..1; 8-bit grey levels are 4e-3 apart
 
 def export() -> None:
     """Write `models/x<scale>/fsrcnn.onnx`."""
-    run = stage.read_run()
-    weights = Path(f"models/x{run.scale}/scratch.safetensors")
+    params = stage.read_params()
+    weights = Path(f"models/x{params.scale}/scratch.safetensors")
     trained = load(weights)
     model = to_onnx(replace(trained, metadata={**trained.metadata, "weights_sha256": sha256(weights)}))
     network = network_of(trained)

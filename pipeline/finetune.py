@@ -12,23 +12,21 @@ import torch
 from fsrcnn import device
 from fsrcnn.network import checkpoint
 from fsrcnn.training import pool
-from fsrcnn.training.loop import TrainSettings
-from fsrcnn.training.transfer import FinetuneSettings, transfer
+from fsrcnn.training.transfer import transfer
 
 
 def finetune() -> None:
     """Start from `models/x<source>/scratch.safetensors`; write `models/x<scale>/transfer.*`."""
-    run = stage.read_run()
-    finetune = stage.read_recipe(run, "finetune", FinetuneSettings)
-    settings = finetune.applied_to(stage.read_recipe(run, "train", TrainSettings))
-    where = device.choose(run.device, run.framework)
-    source = Path(f"models/x{finetune.source_scale}/scratch.safetensors")
-    file = Path(f"data/x{run.scale}/train.h5")
-    data = pool.load(file, run.scale, settings.validation_share)
-    torch.manual_seed(run.seed)
-    network = transfer(checkpoint.load(source), run.scale)
+    params = stage.read_params()
+    settings = params.finetune.applied_to(params.train)
+    where = device.choose(params.device, params.framework)
+    source = Path(f"models/x{params.finetune.source_scale}/scratch.safetensors")
+    file = Path(f"data/x{params.scale}/train.h5")
+    data = pool.load(file, params.scale, settings.validation_share)
+    torch.manual_seed(params.seed)
+    network = transfer(checkpoint.load(source), params.scale)
     recording.record_training(
-        network, data, settings, kind="transfer", file=file, device=where, seed=run.seed, source=source
+        network, data, settings, kind="transfer", file=file, device=where, seed=params.seed, source=source
     )
 
 

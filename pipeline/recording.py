@@ -14,8 +14,9 @@ from fsrcnn.errors import InputError
 from fsrcnn.files import sha256, write_json
 from fsrcnn.network import checkpoint
 from fsrcnn.network.model import FSRCNN
+from fsrcnn.settings import TrainSettings
 from fsrcnn.tracking import runs
-from fsrcnn.training.loop import Epoch, TrainSettings, fit
+from fsrcnn.training.loop import Epoch, fit
 from fsrcnn.training.pool import TrainingData
 from fsrcnn.training.resume import TrainingState
 from fsrcnn.training.workers import Workers, join

@@ -22,12 +22,12 @@ METRICS = ("train", "evaluate", "benchmark")  # the files, and the fields of `Me
 def report() -> None:
     """Write `metrics/train.json`, `metrics/curves*` and `metrics/report.md`; print the table."""
     source = stage.read_scale(__doc__, "--source-scale")
-    run = stage.read_run()
+    params = stage.read_params()
     runs.connect(stage.repository_root())
     records = {
-        "scratch": json.loads(Path(f"models/x{run.scale}/scratch.json").read_text()),
+        "scratch": json.loads(Path(f"models/x{params.scale}/scratch.json").read_text()),
         "source": json.loads(Path(f"models/x{source}/scratch.json").read_text()),
-        "transfer": json.loads(Path(f"models/x{run.scale}/transfer.json").read_text()),
+        "transfer": json.loads(Path(f"models/x{params.scale}/transfer.json").read_text()),
     }
     target = records["scratch"]
     head = {key: target[key] for key in ("scale", "train_data", "device", "threads")}
@@ -45,13 +45,13 @@ def report() -> None:
     this = {name: json.loads(Path(f"metrics/{name}.json").read_text()) for name in METRICS}
     commit = _git("rev-parse", "--short", "HEAD")
     frameworks = json.loads(Path("metrics/frameworks.json").read_text())
-    measured = [Measurement(**this, origin=f"this run, code of {commit}"), *_recorded(run.scale)]
+    measured = [Measurement(**this, origin=f"this run, code of {commit}"), *_recorded(params.scale)]
     images = ["curves.png", "../plots/comparison.png"]
     with atomic(Path("metrics/report.md")) as temporary:
         temporary.write_text(markdown(measured, images, frameworks), encoding="utf-8")
     _print_table()
     for kind in ("scratch", "transfer"):
-        runs.add_to_run(Path(f"models/x{run.scale}/{kind}.safetensors"), {}, [picture])
+        runs.add_to_run(Path(f"models/x{params.scale}/{kind}.safetensors"), {}, [picture])
 
 
 def _recorded(but: int) -> Iterator[Measurement]:

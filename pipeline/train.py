@@ -10,23 +10,23 @@ import stage
 import torch
 
 from fsrcnn import device
-from fsrcnn.network.model import FSRCNN, ModelSettings
+from fsrcnn.network.model import FSRCNN
 from fsrcnn.training import pool
-from fsrcnn.training.loop import TrainSettings
 
 
 def train() -> None:
     """Train on `data/x<scale>/train.h5`; write weights and curve to `models/x<scale>/scratch.*`."""
     scale = stage.read_scale(__doc__)
-    run = stage.read_run()
-    settings = stage.read_recipe(run, "train", TrainSettings)
-    model = stage.read_section("model", ModelSettings)
-    where = device.choose(run.device, run.framework)
+    params = stage.read_params()
+    settings, model = params.train, params.model
+    where = device.choose(params.device, params.framework)
     file = Path(f"data/x{scale}/train.h5")
     data = pool.load(file, scale, settings.validation_share)
-    torch.manual_seed(run.seed)
+    torch.manual_seed(params.seed)
     network = FSRCNN(scale, model.d, model.s, model.m)
-    recording.record_training(network, data, settings, kind="scratch", file=file, device=where, seed=run.seed)
+    recording.record_training(
+        network, data, settings, kind="scratch", file=file, device=where, seed=params.seed
+    )
 
 
 if __name__ == "__main__":

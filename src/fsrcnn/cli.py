@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fsrcnn.errors import InputError
+from fsrcnn.system import check_supported
 from fsrcnn.upscaling.planning import CLIPS
 from fsrcnn.upscaling.reporting import report
 
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status; a person's mistake is one line on stderr."""
     options = _parser().parse_args(arguments)
     try:
+        check_supported()
         return int(options.run(options))
     except InputError as error:
         report(error)

@@ -11,8 +11,9 @@ from PIL import Image
 
 from fsrcnn.data import hdf5, samples, sets
 from fsrcnn.data.download import fetch
-from fsrcnn.data.sets import DataSettings, prepare
+from fsrcnn.data.sets import prepare
 from fsrcnn.errors import InputError
+from fsrcnn.settings import DataSettings
 
 SIZES = {"91-image": [(40, 52), (33, 47), (61, 30)], "Set5": [(41, 50), (36, 24)], "Set14": [(30, 30)]}
 # The paths of the published links, from the repositories that publish them.

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from fsrcnn.errors import InputError
-from fsrcnn.evaluation.latency import BenchmarkSettings, measure, time_calls
+from fsrcnn.evaluation.latency import measure, time_calls
 from fsrcnn.network.model import FSRCNN
+from fsrcnn.settings import BenchmarkSettings
 
 SETTINGS = {"batch_size": 2, "height": 8, "width": 6, "warmup": 3, "iterations": 20, "frames": 1}
 CPU = torch.device("cpu")

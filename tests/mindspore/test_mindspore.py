@@ -9,9 +9,10 @@ import yaml
 
 from fsrcnn import device
 from fsrcnn.errors import InputError
-from fsrcnn.evaluation.latency import BenchmarkSettings, measure
+from fsrcnn.evaluation.latency import measure
 from fsrcnn.network import checkpoint
 from fsrcnn.network.model import FSRCNN
+from fsrcnn.settings import BenchmarkSettings
 from fsrcnn.training.transfer import transfer
 from tests.evaluation.test_latency import SETTINGS as BENCHMARK
 from tests.project import Project
@@ -112,9 +113,9 @@ def test_benchmark_has_the_same_keys():
 def test_pipeline(tmp_path):
     project = Project.new(tmp_path)
     params = yaml.safe_load((tmp_path / "params.yaml").read_text())
-    params["framework"] = "mindspore"
-    params["reference"]["train"] |= {"epochs": 1, "steps_per_epoch": 5, "batch_size": 4}
-    params["reference"]["finetune"]["epochs"] = 1
+    params |= {"framework": "mindspore", "recipe": "reference"}
+    params["recipes"]["reference"]["train"] |= {"epochs": 1, "steps_per_epoch": 5, "batch_size": 4}
+    params["recipes"]["reference"]["finetune"]["epochs"] = 1
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     project.dvc("repro")
     assert project.metrics("benchmark")["framework"] == "mindspore"

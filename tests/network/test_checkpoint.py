@@ -13,10 +13,10 @@ from safetensors.torch import save_file
 from fsrcnn.data import hdf5
 from fsrcnn.data.hdf5 import Pair
 from fsrcnn.errors import InputError
+from fsrcnn.limits import SCALES
 from fsrcnn.network import checkpoint
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.network.weights import read_metadata
-from fsrcnn.scales import SCALES
 
 
 def test_round_trip(tmp_path):

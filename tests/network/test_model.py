@@ -3,7 +3,8 @@ import torch
 from torch.nn import functional as F
 
 from fsrcnn.errors import InputError
-from fsrcnn.network.model import FSRCNN, ModelSettings, weight_count
+from fsrcnn.network.model import FSRCNN, weight_count
+from fsrcnn.settings import ModelSettings
 
 
 def randomized(scale: int, **shape: int) -> FSRCNN:

@@ -16,14 +16,16 @@ PLUMBING = {
     "src/fsrcnn/device.py",
     "src/fsrcnn/errors.py",
     "src/fsrcnn/files.py",
+    "src/fsrcnn/mindspore/device.py",
     "src/fsrcnn/training/interrupts.py",
     "src/fsrcnn/tracking/logged_model.py",
     "src/fsrcnn/tracking/outbox.py",
     "src/fsrcnn/tracking/registry.py",
     "src/fsrcnn/training/resume.py",
     "src/fsrcnn/tracking/sending.py",
-    "src/fsrcnn/scales.py",
+    "src/fsrcnn/limits.py",
     "src/fsrcnn/settings.py",
+    "src/fsrcnn/system.py",
     "src/fsrcnn/tracking/store.py",
     "src/fsrcnn/tracking/runs.py",
 }
@@ -69,14 +71,13 @@ def test_parameters_are_those_the_script_reads(name):
     listed = {parameter.split(".")[0] for parameter in stage["params"]}
     source = (ROOT / re.search(r"pipeline/\w+\.py", stage["cmd"])[0]).read_text()
     read = {
-        node.args[0].value
+        node.attr
         for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "stage.read_section"
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "params"
     }
-    if "stage.read_recipe" in source:
-        sections = set(re.findall(r'stage\.read_recipe\(run, "(\w+)"', source))
-        read |= {*sections, "reference", "recipe", "framework"}
-    read |= {key for key in ("scale", "seed", "device", "framework") if f"run.{key}" in source}
+    if "train" in read:  # as the chosen recipe has it
+        read |= {"recipe", "recipes"}
+        assert "recipes.${recipe}" in stage["params"]
     assert listed == read
 
 

@@ -6,11 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-import stage
 import yaml
 
-from fsrcnn.training.loop import TrainSettings
-from fsrcnn.training.transfer import FinetuneSettings
+from fsrcnn.errors import InputError
+from fsrcnn.settings import Params
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -61,6 +60,7 @@ def changed(path: str, value: object) -> dict:
         ("evaluate.py", "sclae", 4),
         ("evaluate.py", "framework", "tensorflow"),
         ("train.py", "recipe", "theirs"),
+        ("download.py", "recipes.reference.train.epoch", 3),
         ("train.py", "train.epochs", -3),
         ("train.py", "train.optimiser", "adam"),
         ("train.py", "model.d", 0),
@@ -75,16 +75,24 @@ def test_bad_value_is_one_line(fails, script, path, value):
     assert path in fails(script, changed(path, value))
 
 
-@pytest.mark.parametrize("choice", [("recipe", "reference"), ("framework", "mindspore")])
-def test_reference_recipe_takes_the_place_of_ours(tmp_path, monkeypatch, choice):
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(changed(*choice)))
-    monkeypatch.chdir(tmp_path)
-    run = stage.read_run()
-    train = stage.read_recipe(run, "train", TrainSettings)
-    assert train.model_dump() == PARAMS["reference"]["train"]
-    finetune = stage.read_recipe(run, "finetune", FinetuneSettings)
-    assert finetune.source_scale == PARAMS["finetune"]["source_scale"]
-    assert finetune.ema_decay == PARAMS["reference"]["finetune"]["ema_decay"]
+def test_reference_recipe_takes_the_place_of_ours():
+    params = Params.of_yaml(changed("recipe", "reference"))
+    reference = PARAMS["recipes"]["reference"]
+    assert params.train.model_dump() == reference["train"]
+    assert params.finetune.source_scale == PARAMS["finetune"]["source_scale"]
+    assert params.finetune.ema_decay == reference["finetune"]["ema_decay"]
+    ours = Params.of_yaml(PARAMS)
+    assert ours.train.model_dump() == PARAMS["train"]
+
+
+def test_mindspore_refuses_our_recipe():
+    with pytest.raises(InputError, match="set recipe to reference"):
+        Params.of_yaml(changed("framework", "mindspore"))
+
+
+@pytest.mark.parametrize("script", ["download.py", "evaluate.py"])
+def test_every_stage_checks_every_section(fails, script):
+    assert "benchmark.iterations" in fails(script, changed("benchmark.iterations", 0))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import torch
 
 from fsrcnn.errors import InputError
 from fsrcnn.network.model import FSRCNN
-from fsrcnn.training.loop import TrainSettings, fit, loss_function
+from fsrcnn.settings import TrainSettings
+from fsrcnn.training.loop import fit, loss_function
 from fsrcnn.training.pool import TrainingData
 
 CPU = torch.device("cpu")

@@ -4,9 +4,10 @@ import torch
 
 from fsrcnn.data.hdf5 import Pair
 from fsrcnn.network.model import FSRCNN
+from fsrcnn.settings import FinetuneSettings
 from fsrcnn.training.loop import fit
 from fsrcnn.training.pool import PatchPool, TrainingData
-from fsrcnn.training.transfer import FinetuneSettings, transfer
+from fsrcnn.training.transfer import transfer
 from tests.training.test_loop import settings
 
 

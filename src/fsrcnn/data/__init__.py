@@ -1,4 +1,4 @@
-"""From the links, HDF5 files and pictures to LR and HR luma. NumPy, Pillow and h5py; no torch.
+"""From links, HDF5 files and pictures to pairs of LR and HR luma. NumPy, Pillow and h5py; no torch.
 
-Imports pictures, and the plumbing (errors, files, settings).
+Imports pictures and the plumbing, and nothing of network.
 """

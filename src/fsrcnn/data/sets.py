@@ -10,7 +10,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 from PIL import Image
 from tqdm import tqdm
@@ -21,7 +20,7 @@ from fsrcnn.data.folder import read_folder
 from fsrcnn.data.pairs import Fit, augment, make_pair
 from fsrcnn.errors import InputError
 from fsrcnn.files import atomic
-from fsrcnn.settings import Settings
+from fsrcnn.settings import DataSettings
 
 log = logging.getLogger(__name__)
 
@@ -44,14 +43,6 @@ LINKS: dict[str, dict[str, dict[int, str]]] = {
         "Set5": {2: "r8qs6tp395hgh8g", 3: "58ywjac4te3kbqq", 4: "0rz86yn3nnrodlb"},
     },
 }
-
-
-class DataSettings(Settings):
-    """The `data` section of params.yaml."""
-
-    source: Literal["published", "sample"]
-    links: Literal["fsrcnn", "srcnn"]
-    mirror: str  # a folder or a base URL, "" for none; the environment variable wins
 
 
 def prepare(settings: DataSettings, scale: int, train: Path, evaluation: Path, downloads: Path) -> None:

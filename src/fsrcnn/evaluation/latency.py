@@ -8,11 +8,10 @@ multiplications at the rate of a large matrix product.
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 from tqdm import tqdm
 
@@ -21,24 +20,12 @@ from fsrcnn.inference import backends
 from fsrcnn.inference.subpixel import InferenceNetwork
 from fsrcnn.network.checkpoint import weights_of
 from fsrcnn.network.model import FSRCNN, weight_count
-from fsrcnn.settings import Settings
+from fsrcnn.settings import BenchmarkSettings
 
-Count = Annotated[int, Field(ge=1)]
 Call = Callable[[Any], object]  # of a tensor of the framework
 
 ROUND = 50  # calls in a row; long enough for a backend's threads and caches to settle
 FRAME = (1080, 1920)  # of the output
-
-
-class BenchmarkSettings(Settings):
-    """The `benchmark` section of params.yaml; height and width are of the low-resolution input."""
-
-    batch_size: Count
-    height: Count
-    width: Count
-    warmup: Annotated[int, Field(ge=0)]
-    iterations: Count
-    frames: Count  # of 1920x1080 output
 
 
 def measure(network: FSRCNN, settings: BenchmarkSettings, device: Device) -> dict[str, Any]:

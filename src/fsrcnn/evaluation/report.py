@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 
 from fsrcnn.files import atomic
-from fsrcnn.scales import SCALES
+from fsrcnn.limits import SCALES
 
 TRAIN_DATA = "91-image"
 # Set5, x4: model, device, PSNR in dB, seconds an epoch.

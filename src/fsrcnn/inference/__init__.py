@@ -1,1 +1,4 @@
-"""The trained network at full speed: the exact sub-pixel form and what runs it. Imports network."""
+"""The trained network at full speed: what runs it (`backends`), in windows where it is large (`tiling`).
+
+Imports network, and nothing of data. Only `subpixel` imports torch, and is imported by those who ask for it.
+"""

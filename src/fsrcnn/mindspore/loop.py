@@ -15,12 +15,14 @@ from mindspore import nn, ops
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from fsrcnn.device import MindSporeDevice, synchronize
+from fsrcnn.device import synchronize
 from fsrcnn.errors import InputError
 from fsrcnn.evaluation.quality import psnr_of_mse
+from fsrcnn.mindspore.device import MindSporeDevice
 from fsrcnn.mindspore.network import MindSporeFSRCNN, copy_to, from_torch, on_tensors
 from fsrcnn.network.model import FSRCNN
-from fsrcnn.training.loop import CHECK_EVERY, Epoch, TrainSettings, choose_batches, diverged, validation_psnr
+from fsrcnn.settings import TrainSettings
+from fsrcnn.training.loop import CHECK_EVERY, Epoch, choose_batches, diverged, validation_psnr
 from fsrcnn.training.pool import Batch, TrainingData
 from fsrcnn.training.schedule import lr_factor
 

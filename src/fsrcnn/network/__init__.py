@@ -1,4 +1,5 @@
-"""The network: section 3 of the paper in PyTorch, its weights on disk, the released networks.
+"""The network: section 3 of the paper in PyTorch, its weights as arrays and on disk, the released ones.
 
-Imports nothing of the package but the plumbing (errors, files, settings).
+`weights` and `deconvolution` need no torch: they are what runs the network elsewhere. Imports nothing of
+the package but the plumbing (device, errors, files, scales, settings).
 """

@@ -6,28 +6,16 @@ scale^2 output channels are the pixels of each scale x scale block (`FSRCNN.subp
 """
 
 import math
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fsrcnn.network.deconvolution import KERNEL, PADDING, subpixel_index
-from fsrcnn.network.weights import DEEPEST, WIDEST
-from fsrcnn.settings import Settings
 
 # Side of the block of LR pixels whose outputs one place of the sub-pixel convolution gives in training:
 # the four outputs of one pixel at x2 would leave most of a vector register empty.
 BLOCK = {2: 2, 3: 1, 4: 1}
-
-
-class ModelSettings(Settings):
-    """The `model` section of params.yaml: the sensitive variables of section 3.3."""
-
-    d: Annotated[int, Field(ge=1, le=WIDEST)]  # width of the feature extraction
-    s: Annotated[int, Field(ge=1, le=WIDEST)]  # width of the mapping
-    m: Annotated[int, Field(ge=0, le=DEEPEST)]  # depth of the mapping
 
 
 class FSRCNN(nn.Module):

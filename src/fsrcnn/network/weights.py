@@ -13,13 +13,12 @@ from safetensors.numpy import save as serialize
 
 from fsrcnn.errors import InputError
 from fsrcnn.files import atomic
+from fsrcnn.limits import DEEPEST, SCALES, WIDEST
 from fsrcnn.network.deconvolution import KERNEL, subpixel_index
-from fsrcnn.scales import SCALES
 
 Array = NDArray[np.float32]
 
 SHAPE_KEYS = ("scale", "d", "s", "m")
-WIDEST, DEEPEST = 1024, 64  # the largest d and s, the largest m
 
 
 @dataclass(frozen=True, eq=False)

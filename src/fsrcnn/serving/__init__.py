@@ -1,1 +1,1 @@
-"""A logged model over HTTP. Imports tracking and upscaling; nothing imports it but the command."""
+"""A logged model over HTTP. Imports tracking; only the command imports it."""

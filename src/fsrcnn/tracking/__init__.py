@@ -1,1 +1,5 @@
-"""MLflow: runs, models, the registry. Nothing but the stages, the command and serving imports it."""
+"""MLflow: runs, models, the registry.
+
+Imports upscaling, to make a model of it, and network. Only the stages, the command and serving import it,
+so that everything else works without MLflow.
+"""

@@ -10,10 +10,9 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from pydantic import Field
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
@@ -22,13 +21,13 @@ from fsrcnn.device import synchronize
 from fsrcnn.errors import InputError
 from fsrcnn.evaluation.quality import psnr, psnr_of_mse
 from fsrcnn.network.model import FSRCNN
-from fsrcnn.settings import Settings
+from fsrcnn.settings import TrainSettings
 from fsrcnn.training.batches import GridPasses, RandomCrops
 from fsrcnn.training.interrupts import Interrupts
 from fsrcnn.training.optimizer import build_optimizer
 from fsrcnn.training.pool import PatchPool, TrainingData
 from fsrcnn.training.resume import TrainingState
-from fsrcnn.training.schedule import ScheduleName, lr_factor
+from fsrcnn.training.schedule import lr_factor
 from fsrcnn.training.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -38,29 +37,6 @@ CHECK_EVERY = 100  # steps between two looks at the loss, which on a GPU wait fo
 SAVE_EVERY = 20.0  # seconds of work that a kill may cost
 FLOOR = 1e-6  # of a crop's squared error under a root, whose slope at 0 is infinite
 ALONE = Workers()
-
-Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, lt=1)]
-
-
-class TrainSettings(Settings):
-    """The `train` section of params.yaml."""
-
-    optimizer: Literal["adam", "soap"]
-    learning_rate: Annotated[float, Field(gt=0, le=1)]
-    deconvolution_lr_factor: Annotated[float, Field(gt=0, le=100)]  # times learning_rate
-    loss: Literal["mse", "rmse"]  # mean over the crops of their mean squared errors, or of its roots
-    schedule: ScheduleName
-    warmup_steps: Annotated[int, Field(ge=0)]
-    sampling: Literal["patches", "crops"]  # the published grid, or random crops with flips
-    crop: Annotated[int, Field(ge=4, le=512)]  # LR side of a crop
-    batch_size: Count
-    epochs: Count
-    steps_per_epoch: Count | None  # None: once over all patches
-    ema_decay: Share  # decay of the weights' moving average; 0: the last weights
-    validation_share: Share  # of the training photographs, for validation
-    precision: Literal["float32", "bfloat16"]
-    compile: bool
 
 
 class Epoch(NamedTuple):

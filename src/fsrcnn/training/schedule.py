@@ -1,9 +1,8 @@
 """The learning-rate schedule."""
 
 import math
-from typing import Literal
 
-ScheduleName = Literal["constant", "cosine", "linear"]
+from fsrcnn.settings import ScheduleName
 
 
 def lr_factor(schedule: ScheduleName, step: int, total: int, warmup_steps: int) -> float:

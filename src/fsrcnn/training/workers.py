@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, distributed
 
 from fsrcnn.errors import InputError
+from fsrcnn.system import usable_cores
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def join(device: torch.device) -> Workers:
         return Workers()
     local_rank, local_count = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
     if device.type == "cpu":
-        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // local_count))
+        torch.set_num_threads(max(1, usable_cores() // local_count))
     else:
         module = torch.get_device_module(device)
         if module.device_count() < local_count:
