@@ -1,77 +1,70 @@
-"""Stage `report`: the trainings of this run in one metrics file, their curves, and a report to read.
+"""Stage `report`: a summary to compare runs by, the trainings and their curves, and a report to read.
 
 python pipeline/report.py --source-scale 3
 """
 
 import csv
 import json
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import stage
 
-from fsrcnn.evaluation.report import Measurement, draw_curves, markdown
+from fsrcnn.evaluation.report import Measurement, draw_curves, headline, markdown
 from fsrcnn.files import atomic, write_json
 from fsrcnn.tracking import runs
 
-METRICS = ("train", "evaluate", "benchmark")  # the files, and the fields of `Measurement`
+RECORD = Path("metrics/record")  # of each scale, written by scripts/record.py
 
 
 def report() -> None:
-    """Write `metrics/train.json`, `metrics/curves*` and `metrics/report.md`; print the table."""
+    """Write `metrics/summary.json`, `train.json`, `curves*` and `report.md`; print the table."""
     source = stage.read_scale(__doc__, "--source-scale")
     params = stage.read_params()
+    scale = params.scale
     runs.connect(stage.repository_root())
-    records = {
-        "scratch": json.loads(Path(f"models/x{params.scale}/scratch.json").read_text()),
-        "source": json.loads(Path(f"models/x{source}/scratch.json").read_text()),
-        "transfer": json.loads(Path(f"models/x{params.scale}/transfer.json").read_text()),
+    trainings = {
+        "scratch": _read(Path(f"models/x{scale}/scratch.json")),
+        "source": _read(Path(f"models/x{source}/scratch.json")),
+        "transfer": _read(Path(f"models/x{scale}/transfer.json")),
     }
-    target = records["scratch"]
+    target = trainings["scratch"]
     head = {key: target[key] for key in ("scale", "train_data", "device", "threads")}
-    write_json(Path("metrics/train.json"), {**head, **{name: _summary(r) for name, r in records.items()}})
-    curves = {name: record["curve"] for name, record in records.items()}
-    for name, rows in curves.items():
-        path = Path(f"metrics/curves/{name}.csv")
-        with atomic(path) as temporary, temporary.open("w", newline="") as file:
-            table = csv.DictWriter(file, list(rows[0]))
-            table.writeheader()
-            table.writerows(rows)
+    train = {**head, **{name: _last_epoch(training) for name, training in trainings.items()}}
+    write_json(Path("metrics/train.json"), train)
+    for name, training in trainings.items():
+        _write_curve(Path(f"metrics/curves/{name}.csv"), training["curve"])
     picture = Path("metrics/curves.png")
-    draw_curves(curves, picture)
+    draw_curves({name: training["curve"] for name, training in trainings.items()}, picture)
 
-    this = {name: json.loads(Path(f"metrics/{name}.json").read_text()) for name in METRICS}
-    commit = _git("rev-parse", "--short", "HEAD")
-    frameworks = json.loads(Path("metrics/frameworks.json").read_text())
-    measured = [Measurement(**this, origin=f"this run, code of {commit}"), *_recorded(params.scale)]
+    this = Measurement(
+        train, _read(Path("metrics/evaluate.json")), _read(Path("metrics/benchmark.json")), "this run"
+    )
+    write_json(Path("metrics/summary.json"), _summary(this))
+    recorded = [Measurement(**_read(path)) for path in sorted(RECORD.glob("*.json"))]
+    measured = [this, *(other for other in recorded if other.scale != scale)]
     images = ["curves.png", "../plots/comparison.png"]
     with atomic(Path("metrics/report.md")) as temporary:
-        temporary.write_text(markdown(measured, images, frameworks), encoding="utf-8")
-    _print_table()
+        text = markdown(measured, images, _read(Path("metrics/frameworks.json")))
+        temporary.write_text(text, encoding="utf-8")
+    _print_table(this)
     for kind in ("scratch", "transfer"):
-        runs.add_to_run(Path(f"models/x{params.scale}/{kind}.safetensors"), {}, [picture])
+        runs.add_to_run(Path(f"models/x{scale}/{kind}.safetensors"), {}, [picture])
 
 
-def _recorded(but: int) -> Iterator[Measurement]:
-    """The latest metrics of every other scale in the history of the current branch."""
-    seen = {but}
-    for commit in _git("log", "--format=%h", "--", "metrics/evaluate.json").split():
-        if _git("ls-tree", "--name-only", commit, "metrics/evaluate.json"):
-            evaluation = json.loads(_git("show", f"{commit}:metrics/evaluate.json"))
-            if evaluation["scale"] not in seen:
-                seen.add(evaluation["scale"])
-                files = {name: json.loads(_git("show", f"{commit}:metrics/{name}.json")) for name in METRICS}
-                yield Measurement(**files, origin=f"commit {commit}")
+def _read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
 
 
-def _git(*arguments: str) -> str:
-    """The output of a Git command; nothing where there is no repository."""
-    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False).stdout.strip()
+def _write_curve(path: Path, rows: list[dict[str, Any]]) -> None:
+    with atomic(path) as temporary, temporary.open("w", newline="") as file:
+        table = csv.DictWriter(file, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
 
 
-def _summary(record: dict[str, Any]) -> dict[str, Any]:
+def _last_epoch(record: dict[str, Any]) -> dict[str, Any]:
     last = record["curve"][-1]
     return {
         "scale": record["scale"],
@@ -85,20 +78,35 @@ def _summary(record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _print_table() -> None:
-    evaluation = json.loads(Path("metrics/evaluate.json").read_text())
-    benchmark = json.loads(Path("metrics/benchmark.json").read_text())
-    print(f"\nx{evaluation['scale']}, trained on {evaluation['train_data']}; mean PSNR in dB / SSIM on luma")
+def _summary(this: Measurement) -> dict[str, Any]:
+    """The few figures that `dvc exp show` and `dvc metrics diff` compare runs by."""
+    dataset, protocol, psnr = headline(this)
+    fastest = min(this.benchmark["backends"].values(), key=lambda b: b["latency_ms"]["median"], default=None)
+    return {
+        "scale": this.scale,
+        "headline": f"{dataset} {protocol}",
+        "psnr_scratch": psnr["scratch"],
+        "psnr_transfer": psnr["transfer"],
+        "gain_scratch": round(psnr["scratch"] - psnr["bicubic"], 4),
+        "gain_transfer": round(psnr["transfer"] - psnr["bicubic"], 4),
+        "latency_ms": (fastest or this.benchmark)["latency_ms"]["median"],
+        "train_seconds": this.train["scratch"]["seconds"],
+        "finetune_seconds": this.train["transfer"]["seconds"],
+    }
+
+
+def _print_table(this: Measurement) -> None:
+    print(f"\nx{this.scale}, trained on {this.train['train_data']}; mean PSNR in dB / SSIM on luma")
     print(f"{'':24}{'bicubic':>16}{'from scratch':>16}{'transferred':>16}")
-    for dataset, protocols in evaluation.items():
+    for dataset, protocols in this.evaluate.items():
         if isinstance(protocols, dict):
             for protocol, methods in protocols.items():
                 cells = (f"{m['psnr']:.2f} / {m['ssim']:.4f}" for m in methods.values())
                 print(f"{f'{dataset} {protocol}':24}" + "".join(f"{cell:>16}" for cell in cells))
-    shape = "x".join(map(str, benchmark["input_shape"]))
-    median = benchmark["latency_ms"]["median"]
-    print(f"latency: {median} ms median for {shape} on {benchmark['device_name']}")
-    for name, result in benchmark["backends"].items():
+    shape = "x".join(map(str, this.benchmark["input_shape"]))
+    median = this.benchmark["latency_ms"]["median"]
+    print(f"latency: {median} ms median for {shape} on {this.benchmark['device_name']}")
+    for name, result in this.benchmark["backends"].items():
         milliseconds, speedup = result["latency_ms"]["median"], result["speedup"]
         print(f"  {name}: {milliseconds} ms, {speedup} times as fast")
     print()

@@ -28,8 +28,8 @@ TINY = {
 
 
 def _is_result(name: str) -> bool:
-    """Whether the pipeline writes the file; metrics/frameworks.json is an input of the report."""
-    return name.startswith("metrics/") and name != "metrics/frameworks.json"
+    """Whether the pipeline writes the file; the report reads frameworks.json and the records."""
+    return name.startswith("metrics/") and not name.startswith(("metrics/frameworks.json", "metrics/record/"))
 
 
 class Project:

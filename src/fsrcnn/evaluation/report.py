@@ -54,6 +54,15 @@ class Measurement(NamedTuple):
         return int(self.evaluate["scale"])
 
 
+def headline(m: Measurement) -> tuple[str, str, dict[str, float]]:
+    """The first set evaluated, its protocol (the literature's where it was used), {method: PSNR in dB}."""
+    dataset, protocols = next(
+        (name, value) for name, value in m.evaluate.items() if isinstance(value, Mapping)
+    )
+    protocol = "standard" if "standard" in protocols else next(iter(protocols))
+    return dataset, protocol, {name: method["psnr"] for name, method in protocols[protocol].items()}
+
+
 def markdown(
     measurements: Sequence[Measurement], images: Iterable[str], frameworks: Mapping[str, Any]
 ) -> str:

@@ -1,0 +1,30 @@
+"""Keep this run's figures as those of its scale: `metrics/record/x<scale>.json`.
+
+    python scripts/record.py
+
+Run it after `dvc repro` on a clean commit, then `dvc repro report`, and commit. The report, the tables of
+the README and `dvc metrics diff --targets` compare scales and commits by these files.
+"""
+
+import json
+import subprocess
+from pathlib import Path
+
+from fsrcnn.files import write_json
+
+METRICS = ("train", "evaluate", "benchmark")
+
+
+def main() -> None:
+    """Read `metrics/*.json` of the current run and write the record."""
+    record = {name: json.loads(Path(f"metrics/{name}.json").read_text()) for name in METRICS}
+    scale = record["evaluate"]["scale"]
+    assert record["train"]["scale"] == record["benchmark"]["scale"] == scale, "figures of two runs"
+    commit = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], text=True).strip()
+    path = Path(f"metrics/record/x{scale}.json")
+    write_json(path, record | {"origin": f"code of {commit}"})
+    print(path)
+
+
+if __name__ == "__main__":
+    main()
