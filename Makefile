@@ -10,7 +10,7 @@ TORCH := torch==2.13.0
 
 MINDSPORE := .venv-mindspore
 
-.PHONY: install demo test lint lock audit reference mindspore lock-mindspore speedrun throughput
+.PHONY: install demo test coverage compare lint lock audit reference mindspore lock-mindspore speedrun throughput
 
 install: $(INSTALLED)
 
@@ -31,6 +31,13 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(RUN) python -m pytest
+
+coverage: $(INSTALLED)
+	$(RUN) python -m pytest --cov=fsrcnn --cov-report=term:skip-covered --cov-report=html
+
+# Experiments side by side, only with what differs and can be read: no hashes of code and data.
+compare: $(INSTALLED)
+	$(RUN) dvc exp show --only-changed --drop '^(src|pipeline|data|models|metrics/(evaluate|benchmark|frameworks|record|train))'
 
 lint: $(INSTALLED)
 	$(RUN) ruff check . && ruff format --check . && mypy && lint-imports

@@ -1,0 +1,137 @@
+"""Write the figures that README.md shows from the records in `metrics/`, so that no two places disagree.
+
+    python scripts/tables.py
+
+A block of the README between `<!-- NAME -->` and `<!-- end -->` is replaced by what the function
+NAME returns. tests/test_tables.py fails when the README is not what this would write.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from fsrcnn.evaluation.report import PUBLISHED_SET5
+from fsrcnn.files import atomic
+from fsrcnn.limits import SCALES
+
+ROOT = Path(__file__).resolve().parents[1]
+BACKENDS = {
+    "openvino": "OpenVINO, on our sub-pixel graph",
+    "compiled": "`torch.compile`, on our sub-pixel form",
+    "onnxruntime": "ONNX Runtime, on our sub-pixel graph",
+    "eager": "ours without a compiler (`eager`)",
+    "native": "**ours** (`native`; needs a C compiler)",
+}
+
+
+def read(name: str) -> dict[str, Any]:
+    """`metrics/<name>.json`."""
+    content: dict[str, Any] = json.loads((ROOT / f"metrics/{name}.json").read_text(encoding="utf-8"))
+    return content
+
+
+def headline() -> str:
+    """Three numbers: quality, speed of inference, speed of training, each beside what it is compared with."""
+    record, speedrun = read("record/x4"), read("speedrun")
+    psnr = record["evaluate"]["Set5"]["reference"]["scratch"]["psnr"]
+    published = max(values[SCALES.index(4)] for _, *values in PUBLISHED_SET5["reference"])
+    plain, native = (
+        record["benchmark"]["frames_per_second"],
+        record["benchmark"]["backends"]["native"]["frames_per_second"],
+    )
+    ratio = speedrun["usual_loop_seconds"] / speedrun["seconds"]
+    return table(
+        ["×4, two CPU cores", "here", "elsewhere"],
+        [
+            (
+                "PSNR on Set5, reference protocol",
+                f"**{psnr:.2f} dB**",
+                f"{published:.2f} dB, best published port",
+            ),
+            ("480×270 to 1080p", f"**{native:.0f} frames a second**", f"{plain:.0f}, PyTorch's own layers"),
+            (
+                f"training until Set5 reads {speedrun['target_psnr']:.2f} dB",
+                f"**{speedrun['seconds']} s**",
+                f"{speedrun['usual_loop_seconds']} s, the usual {speedrun['usual_loop_epochs']} epochs "
+                f"({ratio:.0f} times as long)",
+            ),
+        ],
+    )
+
+
+def set5() -> str:
+    """PSNR on Set5 by both protocols at every scale, and the seconds of training."""
+    records = [read(f"record/x{scale}") for scale in SCALES]
+
+    def both(method: str) -> list[str]:
+        scores = [record["evaluate"]["Set5"] for record in records]
+        return [f"{s['reference'][method]['psnr']:.2f} / {s['standard'][method]['psnr']:.2f}" for s in scores]
+
+    best = {
+        protocol: [max(column) for column in zip(*(values for _, *values in rows), strict=True)]
+        for protocol, rows in PUBLISHED_SET5.items()
+    }
+    published = [f"{a:.2f} / {b:.2f}" for a, b in zip(best["reference"], best["standard"], strict=True)]
+    seconds = [
+        f"{r['train']['scratch']['seconds']:.0f}, {r['train']['transfer']['seconds']:.0f}" for r in records
+    ]
+    return table(
+        ["Set5", *(f"×{scale}" for scale in SCALES)],
+        [
+            ("bicubic", *both("bicubic")),
+            ("published, 91 images, the best of each protocol", *published),
+            ("**ours, from scratch**", *(f"**{cell}**" for cell in both("scratch"))),
+            ("**ours, transferred from ×3**", *both("transfer")),
+            ("seconds of training: from scratch, transfer", *seconds),
+        ],
+    )
+
+
+def set14() -> str:
+    """PSNR on Set14 by the standard protocol at every scale."""
+    scores = [read(f"record/x{scale}")["evaluate"]["Set14"]["standard"] for scale in SCALES]
+    titles = {"bicubic": "bicubic", "scratch": "ours, from scratch", "transfer": "ours, transferred from ×3"}
+    return table(
+        ["Set14, standard protocol", *(f"×{scale}" for scale in SCALES)],
+        [(title, *(f"{s[method]['psnr']:.2f}" for s in scores)) for method, title in titles.items()],
+    )
+
+
+def inference() -> str:
+    """Latency of the plain network and of every backend at x4, from the stage `benchmark`."""
+    benchmark = read("record/x4")["benchmark"]
+    rows = [("PyTorch's own layers", benchmark)]
+    rows += [(title, benchmark["backends"][name]) for name, title in BACKENDS.items()]
+    rows.sort(key=lambda row: -row[1]["latency_ms"]["median"])
+    return table(
+        ["", "batch of 8 of 64×64", "480×270 to 1920×1080"],
+        [
+            (title, f"{r['latency_ms']['median']:.1f} ms", f"{r['frames_per_second']:.0f} frames a second")
+            for title, r in rows
+        ],
+    )
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    return "\n".join("| " + " | ".join(row) + " |" for row in [header, ["---"] * len(header), *rows])
+
+
+BLOCKS: dict[str, Callable[[], str]] = {f.__name__: f for f in (headline, set5, set14, inference)}
+
+
+def filled(text: str) -> str:
+    """The text with every block made anew."""
+
+    def block(match: re.Match[str]) -> str:
+        return f"<!-- {match[1]} -->\n\n{BLOCKS[match[1]]()}\n\n<!-- end -->"
+
+    return re.sub(rf"<!-- ({'|'.join(BLOCKS)}) -->\n.*?<!-- end -->", block, text, flags=re.DOTALL)
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    with atomic(readme) as temporary:
+        temporary.write_text(filled(readme.read_text(encoding="utf-8")), encoding="utf-8")
