@@ -76,7 +76,7 @@ def test_plots_and_picture(project):
         assert picture.width > 1000
     project.dvc("plots", "show", "--out", "plots_html")
     page = (project.folder / "plots_html/index.html").read_text()
-    for curve in ("loss", "train_psnr", "validation_psnr", "comparison.png"):
+    for curve in ("loss", "validation_psnr", "comparison.png"):
         assert curve in page
 
 
