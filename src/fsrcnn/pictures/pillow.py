@@ -19,9 +19,10 @@ def from_pillow(image: Image.Image) -> Picture:
     """
     check_frames(frames(image))
     lost: list[str] = []
+    name = getattr(image, "filename", "") or "picture"
     picture = of_frame(image, lost)
     for words in lost:
-        log.warning("%s: %s", getattr(image, "filename", "") or "picture", words)
+        log.warning("%s: %s", name, words)
     return picture
 
 
@@ -35,6 +36,9 @@ def of_frame(image: Image.Image, lost: list[str]) -> Picture:
     """The same for the one frame that an opened file is at; what is damaged is added to `lost`."""
     if image.mode in ("I", "F"):
         raise InputError("32-bit values; convert to 16 bits")
+    if image.format == "TIFF":
+        # A file with a name may be mapped into memory, wrongly: by the sides of the turned picture.
+        image.filename = ""  # type: ignore[attr-defined]
     image.load()  # by which Pillow turns a TIFF, and takes its orientation away
     orientation = metadata.guarded("EXIF", lambda: image.getexif().get(ExifTags.Base.Orientation), [])
     kept = metadata.of_pillow(image, lost)
