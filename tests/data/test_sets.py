@@ -14,6 +14,7 @@ from fsrcnn.data.download import fetch
 from fsrcnn.data.sets import prepare
 from fsrcnn.errors import InputError
 from fsrcnn.settings import DataSettings
+from tests.published_layout import write_published
 
 SIZES = {"91-image": [(40, 52), (33, 47), (61, 30)], "Set5": [(41, 50), (36, 24)], "Set14": [(30, 30)]}
 # The paths of the published links, from the repositories that publish them.
@@ -190,6 +191,29 @@ def test_hdf5_files_of_a_mirror_are_adopted_and_left_there(tmp_path, out, scale)
         "made": "as published",
     }
     assert {path: path.read_bytes() for path in mirror.iterdir()} == before
+
+
+def test_published_patches_become_pictures(tmp_path, out, caplog):
+    mirror = tmp_path / "mirror"
+    published(mirror)
+    file = mirror / "91-image_x4.h5"
+    write_published(file, samples.photographs(("rocket.jpg",), 170), 4)
+    before = file.read_bytes()
+    train, _ = run(out, mirror=mirror)
+    pairs = list(hdf5.read_pairs(train, 4))
+    assert [(pair.image, pair.variant) for pair in pairs[:2]] == [("0000", "1.0 0"), ("0000", "1.0 90")]
+    assert hdf5.attributes(train)["made"] == "published patches put back together into 20 pictures"
+    assert file.read_bytes() == before
+    assert caplog.records == []
+
+
+def test_patches_that_make_no_pictures_are_kept(tmp_path, out, caplog):
+    train_hr, _ = published(tmp_path / "mirror")
+    train, _ = run(out, mirror=tmp_path / "mirror")
+    assert same(train, train_hr)
+    warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warned) == 1
+    assert warned[0].startswith("91-image_x4.h5: the patches are kept as they are")
 
 
 def test_hdf5_files_in_the_srcnn_layout_are_rebuilt(tmp_path, out, caplog):

@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from fsrcnn.data import hdf5, samples, srcnn
+from fsrcnn.data import hdf5, published, samples, srcnn
 from fsrcnn.data.download import fetch
 from fsrcnn.data.folder import read_folder
 from fsrcnn.data.pairs import Fit, augment, make_pair
@@ -131,12 +131,17 @@ def _find_file(
 
 
 def _adopt(file: Path, target: Path, scale: int, source: str, *, keep: bool) -> None:
-    """Take over an HDF5 file from outside, rebuilt where it has the SRCNN layout.
+    """Take over an HDF5 file from outside: whole pictures, if it can be, in the FSRCNN layout.
 
     Without `keep`, `file` is gone afterwards: the disk need not hold gigabytes twice.
     """
-    if hdf5.describe(file, scale).srcnn:
+    found = hdf5.describe(file, scale)
+    if found.srcnn:
         srcnn.rebuild(file, target, scale, source=source)
+        if not keep:
+            file.unlink()
+        return
+    if found.layout == "patches" and published.rebuild(file, target, scale, source=source):
         if not keep:
             file.unlink()
         return
