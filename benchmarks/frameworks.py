@@ -108,7 +108,7 @@ def quality(weights: Path, folder: Path, where: device.Device) -> dict[str, Any]
 def main() -> None:
     """Measure, print and write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("data/x4/train.h5"))
+    parser.add_argument("--data", type=Path, default=Path("data/x4/train"))
     parser.add_argument("--evaluation", type=Path, default=Path("data/x4/evaluation"))
     parser.add_argument("--steps", type=int, default=200, help="of a round")
     parser.add_argument("--torch", type=Path, help="weights trained by PyTorch")

@@ -45,7 +45,7 @@ def main() -> None:
     rows = []
     for seed in arguments.seeds:
         torch.compiler.reset()
-        data = pool.load(folder / "train.h5", arguments.scale, settings.validation_share)
+        data = pool.load(folder / "train", arguments.scale, settings.validation_share)
         torch.manual_seed(seed)
         network = FSRCNN(arguments.scale, *shape)
         last = fit(network, data, settings, device=CPU, seed=seed)[-1]

@@ -42,7 +42,7 @@ def main() -> None:
     arguments = parser.parse_args()
     section = yaml.safe_load(Path("params.yaml").read_text())["train"]
     settings = TrainSettings.parse("train", {**section, **SHORT})
-    training = pool.load(arguments.data / "train.h5", SCALE, settings.validation_share)
+    training = pool.load(arguments.data / "train", SCALE, settings.validation_share)
     pairs = hdf5.read_pairs(arguments.data / "evaluation" / "Set5_reference.h5", SCALE)
     set5 = pool.as_tensors([(pair.lr[None], pair.hr[None]) for pair in pairs])
     watched = TrainingData(training.pool, set5)

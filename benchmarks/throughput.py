@@ -101,7 +101,7 @@ def write_patch_file(images: pool.PatchPool, path: Path) -> Tensor:
 def main() -> None:
     """Run both and print seconds an epoch, their ratio and the floor."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("data/x4/train.h5"))
+    parser.add_argument("--data", type=Path, default=Path("data/x4/train"))
     parser.add_argument(
         "--steps", type=int, default=2000, help="of the usual loop; its epoch is extrapolated"
     )

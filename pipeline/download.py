@@ -8,14 +8,16 @@ from pathlib import Path
 import stage
 
 from fsrcnn.data.sets import prepare
+from fsrcnn.data.sources import locate
 
 
 def download() -> None:
-    """Fetch or build `data/x<scale>/`."""
+    """Fetch or build the folders `train` and `evaluation` of `data/x<scale>/`."""
     scale = stage.read_scale(__doc__)
     params = stage.read_params()
-    folder = Path(f"data/x{scale}")
-    prepare(params.data, scale, folder / "train.h5", folder / "evaluation", Path("data/downloads"))
+    root, folder = stage.repository_root(), Path(f"data/x{scale}")
+    sources = locate(params.data, scale, root)
+    prepare(sources, scale, folder / "train", folder / "evaluation", root / "data/downloads")
 
 
 if __name__ == "__main__":

@@ -4,12 +4,14 @@ python pipeline/evaluate.py
 """
 
 import csv
+import json
 from pathlib import Path
 
 import stage
 
 from fsrcnn import device
 from fsrcnn.data import hdf5
+from fsrcnn.data.prepared import joined
 from fsrcnn.evaluation.comparison import draw_comparison
 from fsrcnn.evaluation.scores import Score, data_digest, evaluate, evaluation_files, on_device, summarize
 from fsrcnn.files import atomic, write_json
@@ -29,11 +31,13 @@ def evaluate_networks() -> None:
     files = {kind: Path(f"models/x{params.scale}/{kind}.safetensors") for kind in KINDS}
     networks = {kind: on_device(checkpoint.load(path), where) for kind, path in files.items()}
     tensors = device.of_tensors(where)
-    scores = evaluate(data / "evaluation", params.scale, networks, tensors)
+    sources = json.loads((data / "sources.json").read_text(encoding="utf-8"))
+    sets = list(sources["evaluation"])
+    scores = evaluate(data / "evaluation", params.scale, networks, tensors, sets)
     summary = summarize(scores)
 
     picture = Path("plots/comparison.png")
-    first = evaluation_files(data / "evaluation")[0]
+    first = evaluation_files(data / "evaluation", sets)[0]
     pairs = hdf5.read_pairs(first, params.scale)
     shown = max(pairs, key=lambda pair: float(pair.hr.std()))
     draw_comparison(shown, params.scale, networks["scratch"], tensors, picture)
@@ -41,7 +45,7 @@ def evaluate_networks() -> None:
         table = csv.writer(file)
         table.writerow(Score._fields)
         table.writerows((*s[:4], f"{s.psnr:.4f}", f"{s.ssim:.5f}") for s in scores)
-    train_data = hdf5.attributes(data / "train.h5")["source"]
+    train_data = joined(list(sources["train"]))
     write_json(Path("metrics/evaluate.json"), {"scale": params.scale, "train_data": train_data, **summary})
 
     champion_of, champion_by = first.stem.rsplit("_", 1)

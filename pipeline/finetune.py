@@ -21,12 +21,19 @@ def finetune() -> None:
     settings = params.finetune.applied_to(params.train)
     where = device.choose(params.device, params.framework)
     source = Path(f"models/x{params.finetune.source_scale}/scratch.safetensors")
-    file = Path(f"data/x{params.scale}/train.h5")
-    data = pool.load(file, params.scale, settings.validation_share)
+    folder = Path(f"data/x{params.scale}/train")
+    data = pool.load(folder, params.scale, settings.validation_share)
     torch.manual_seed(params.seed)
     network = transfer(checkpoint.load(source), params.scale)
     recording.record_training(
-        network, data, settings, kind="transfer", file=file, device=where, seed=params.seed, source=source
+        network,
+        data,
+        settings,
+        kind="transfer",
+        folder=folder,
+        device=where,
+        seed=params.seed,
+        source=source,
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import stage
 import torch
 
-from fsrcnn.data import hdf5
+from fsrcnn.data.prepared import joined, training_sets
 from fsrcnn.device import Device, MindSporeDevice, description, framework_version
 from fsrcnn.errors import InputError
 from fsrcnn.files import sha256, write_json
@@ -37,21 +37,23 @@ def record_training(
     settings: TrainSettings,
     *,
     kind: str,
-    file: Path,
+    folder: Path,
     device: Device,
     seed: int,
     source: Path | None = None,
 ) -> None:
     """Train, log to MLflow as it goes, and write `models/x<scale>/<kind>.safetensors` and `.json`.
 
-    `kind` is "scratch" or "transfer"; `source` are the weights that a transfer started from. A training
-    that was interrupted goes on, and so does its run. Under `torchrun` the processes share the batches,
-    and the first one writes and logs.
+    `kind` is "scratch" or "transfer"; `folder` holds the training sets; `source` are the weights that a
+    transfer started from. A training that was interrupted goes on, and so does its run. Under `torchrun`
+    the processes share the batches, and the first one writes and logs.
     """
     workers = _join(device, settings)
     framework, version = framework_version(device)
     shape = {"d": network.d, "s": network.s, "m": network.m}
-    made = hdf5.attributes(file)
+    sets = training_sets(folder)
+    train_data = joined([each.name for each in sets])
+    digests = {each.name: sha256(each.path) for each in sets}
     path = Path(f"models/x{network.scale}/{kind}.safetensors")
     params = {
         "scale": network.scale,
@@ -63,10 +65,13 @@ def record_training(
     recipe = f"{settings.optimizer} {settings.sampling}"
     if framework != "torch":
         recipe = f"{framework} {recipe}"
-    tags = {"kind": kind, "scale": str(network.scale), "data": made["source"], "recipe": recipe}
-    dataset = runs.Dataset(f"{made['source']}_x{network.scale}", file, sha256(file), made["made"])
+    tags = {"kind": kind, "scale": str(network.scale), "data": train_data, "recipe": recipe}
+    datasets = [
+        runs.Dataset(f"{each.name}_x{network.scale}", each.path, digests[each.name], each.made)
+        for each in sets
+    ]
 
-    identity = {**params, "data": sha256(file), "workers": workers.world_size, "train": settings.model_dump()}
+    identity = {**params, "data": digests, "workers": workers.world_size, "train": settings.model_dump()}
     if source is not None:
         identity["source"] = sha256(source)
     state = TrainingState(path.with_suffix(".state"), identity)
@@ -81,10 +86,10 @@ def record_training(
         output=path,
         params={**params, "train": settings.model_dump()},
         tags=tags,
-        datasets=[dataset],
+        datasets=datasets,
         resume=state.load() is not None,
         description=f"FSRCNN({network.d}, {network.s}, {network.m}) at x{network.scale}, "
-        f"{'from scratch' if kind == 'scratch' else 'transferred'}, trained on {made['source']}.",
+        f"{'from scratch' if kind == 'scratch' else 'transferred'}, trained on {train_data}.",
     ) as run:
         if source is not None:
             run.started_from(source)
@@ -112,12 +117,12 @@ def record_training(
             )
         for row in curve:
             log_epoch(row)  # those that an interrupted training had before it could log them
-        checkpoint.save(network, path, {"train_data": made["source"], "kind": kind, "seed": str(seed)})
+        checkpoint.save(network, path, {"train_data": train_data, "kind": kind, "seed": str(seed)})
         run.model(path)
     seconds = [b - a for a, b in itertools.pairwise([0.0, *(row.seconds for row in curve)])]
     record = {
         "scale": network.scale,
-        "train_data": made["source"],
+        "train_data": train_data,
         "framework": framework,
         "framework_version": version,
         "device": description(device),

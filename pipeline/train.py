@@ -15,17 +15,17 @@ from fsrcnn.training import pool
 
 
 def train() -> None:
-    """Train on `data/x<scale>/train.h5`; write weights and curve to `models/x<scale>/scratch.*`."""
+    """Train on `data/x<scale>/train`; write weights and curve to `models/x<scale>/scratch.*`."""
     scale = stage.read_scale(__doc__)
     params = stage.read_params()
     settings, model = params.train, params.model
     where = device.choose(params.device, params.framework)
-    file = Path(f"data/x{scale}/train.h5")
-    data = pool.load(file, scale, settings.validation_share)
+    folder = Path(f"data/x{scale}/train")
+    data = pool.load(folder, scale, settings.validation_share)
     torch.manual_seed(params.seed)
     network = FSRCNN(scale, model.d, model.s, model.m)
     recording.record_training(
-        network, data, settings, kind="scratch", file=file, device=where, seed=params.seed
+        network, data, settings, kind="scratch", folder=folder, device=where, seed=params.seed
     )
 
 

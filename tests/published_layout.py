@@ -16,7 +16,7 @@ def write_published(path: Path, pictures: Iterable[tuple[str, Image.Image]], sca
     """Write what the published recipe makes of photographs; returns how many patches.
 
     Twenty variants of each, HR resized to a multiple of the scale, all patches of the grid.
-    `pictures` are (name, RGB image), as `samples.photographs` and `pairs.read_folder` give them.
+    `pictures` are (name, RGB image), as `samples.photographs` and `folder.read_folder` give them.
     """
     return write_grid(path, published_pairs(pictures, scale), scale)
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -49,6 +50,30 @@ def _temporary_name(path: Path) -> str:
     end = f".tmp-{secrets.token_hex(4)}{path.suffix}"
     room = LONGEST_NAME - 1 - len(os.fsencode(end))
     return f".{os.fsencode(path.stem)[:room].decode(errors='ignore')}{end}"
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `path` that takes the place of `path` on success.
+
+    What `path` held is gone then; on failure it stays, and the temporary folder is deleted.
+    Raises `InputError` when the folder cannot be written.
+    """
+    outer = path.with_name(_temporary_name(path))
+    new, old = outer / "new", outer / "old"
+    try:
+        new.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+    try:
+        yield new
+        if path.exists():
+            path.rename(old)
+        new.rename(path)
+        with suppress(OSError):  # as in atomic
+            sync(path.parent)
+    finally:
+        shutil.rmtree(outer)
 
 
 def sync(path: Path) -> None:

@@ -47,9 +47,11 @@ class Settings(BaseModel):
 
 
 class DataSettings(Settings):
-    """The `data` section: where pictures and HDF5 files come from."""
+    """The `data` section: the sets of pictures, and where they come from."""
 
     source: Literal["published", "sample"]
+    train: Annotated[list[str], Field(min_length=1)]  # names in the mirror, or paths
+    evaluation: Annotated[list[str], Field(min_length=1)]  # the same
     links: Literal["fsrcnn", "srcnn"]
     mirror: str  # a folder or a base URL, "" for none; the environment variable wins
 

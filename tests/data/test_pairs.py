@@ -41,7 +41,7 @@ def test_read_folder_takes_pictures_in_file_name_order(tmp_path):
     Image.new("RGBA", (4, 3), (1, 2, 3, 4)).save(tmp_path / "Z.png")
     Image.new("P", (4, 3)).save(tmp_path / "c.bmp")
     (tmp_path / "README.txt").write_text("not a picture")
-    images = read_folder(tmp_path)
+    images = list(read_folder(tmp_path))
     assert [name for name, _ in images] == ["10", "9", "Z", "a", "b", "c"]
     assert {image.mode for _, image in images} == {"RGB"}
     colours = [image.getpixel((3, 2)) for _, image in images]
@@ -52,7 +52,7 @@ def test_read_folder_takes_pictures_in_file_name_order(tmp_path):
 def test_read_folder_without_pictures(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing here")
     with pytest.raises(InputError, match="no pictures") as caught:
-        read_folder(tmp_path)
+        list(read_folder(tmp_path))
     assert str(caught.value).startswith(f"{tmp_path}: ")
 
 
@@ -84,7 +84,7 @@ def test_read_folder_names_the_broken_picture(tmp_path, name, data):
     picture(5, 5).save(tmp_path / "a.png")
     (tmp_path / name).write_bytes(data)
     with pytest.raises(InputError) as caught:
-        read_folder(tmp_path)
+        list(read_folder(tmp_path))
     assert str(caught.value).startswith(f"{tmp_path / name}: not a readable picture")
     assert "\n" not in str(caught.value)
 
@@ -191,4 +191,4 @@ def test_real_pictures_are_read_whole(mirror):
         "head_GT": (280, 280),
         "woman_GT": (228, 344),
     }
-    assert len(read_folder(mirror / "91-image")) == 91
+    assert len(list(read_folder(mirror / "91-image"))) == 91

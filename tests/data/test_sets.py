@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fsrcnn.data import hdf5, samples, sets
+from fsrcnn.data import hdf5, links, samples, sets
 from fsrcnn.data.download import fetch
 from fsrcnn.data.sets import prepare
+from fsrcnn.data.sources import locate
 from fsrcnn.errors import InputError
 from fsrcnn.settings import DataSettings
 from tests.published_layout import write_published
@@ -60,7 +61,7 @@ def unreachable(monkeypatch):
         port = free.getsockname()[1]
     monkeypatch.delenv("FSRCNN_MIRROR", raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(sets, "HOST", f"http://127.0.0.1:{port}/s")
+    monkeypatch.setattr(links, "HOST", f"http://127.0.0.1:{port}/s")
     monkeypatch.setattr(sets, "fetch", partial(fetch, attempts=1, timeout=5))
 
 
@@ -69,12 +70,23 @@ def out(tmp_path):
     return tmp_path / "data"
 
 
+DATA = {
+    "source": "published",
+    "train": ["91-image"],
+    "evaluation": ["Set5", "Set14"],
+    "links": "fsrcnn",
+    "mirror": "",
+}
+
+
 def run(out, scale=4, **changes):
-    values = {"source": "published", "links": "fsrcnn", "mirror": ""} | changes
-    settings = DataSettings.parse("data", {key: str(value) for key, value in values.items()})
+    """The path of the first training file, and the folder of the evaluation files."""
+    changes = {key: str(value) if key == "mirror" else value for key, value in changes.items()}
+    settings = DataSettings.parse("data", DATA | changes)
+    sources = locate(settings, scale, out)
     folder = out / f"x{scale}"
-    prepare(settings, scale, folder / "train.h5", folder / "evaluation", out / "downloads")
-    return folder / "train.h5", folder / "evaluation"
+    prepare(sources, scale, folder / "train", folder / "evaluation", out / "downloads")
+    return folder / "train" / f"{sources.train[0].name}.h5", folder / "evaluation"
 
 
 def refused(out, scale=4, **changes):
@@ -85,7 +97,9 @@ def refused(out, scale=4, **changes):
 
 
 def files(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    """Of the locks only that they are files."""
+    found = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
+    return [str(path.relative_to(folder)) for path in found]
 
 
 def noise(*shape, seed=0):
@@ -141,7 +155,11 @@ def same(path, hr, scale=4):
 
 def test_pictures_become_both_protocols_and_augmented_pairs(tmp_path, out):
     train, evaluation = run(out, 3, mirror=pictures(tmp_path / "mirror", "91-image", "Set5"))
-    assert files(out) == ["x3/evaluation/Set5_reference.h5", "x3/evaluation/Set5_standard.h5", "x3/train.h5"]
+    assert files(out) == [
+        "x3/evaluation/Set5_reference.h5",
+        "x3/evaluation/Set5_standard.h5",
+        "x3/train/91-image.h5",
+    ]
     pairs = list(hdf5.read_pairs(train, 3))
     assert [pair.image for pair in pairs] == [f"91-image_{i}" for i in range(3) for _ in range(20)]
     assert [pair.variant for pair in pairs[:5]] == ["1.0 0", "1.0 90", "1.0 180", "1.0 270", "0.9 0"]
@@ -171,7 +189,7 @@ def test_pictures_become_both_protocols_and_augmented_pairs(tmp_path, out):
 def test_the_optional_set_is_taken_where_the_mirror_has_it(tmp_path, out):
     run(out, 4, mirror=pictures(tmp_path / "mirror", *SIZES))
     names = {f"x4/evaluation/{name}_{p}.h5" for name in ("Set5", "Set14") for p in ("reference", "standard")}
-    assert set(files(out)) == {"x4/train.h5", *names}
+    assert set(files(out)) == {"x4/train/91-image.h5", *names}
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -183,7 +201,7 @@ def test_hdf5_files_of_a_mirror_are_adopted_and_left_there(tmp_path, out, scale)
     assert same(train, train_hr, scale)
     assert same(evaluation / "Set5_reference.h5", evaluation_hr, scale)
     # Without the pictures there is no cropped protocol.
-    assert files(out) == [f"x{scale}/evaluation/Set5_reference.h5", f"x{scale}/train.h5"]
+    assert files(out) == [f"x{scale}/evaluation/Set5_reference.h5", f"x{scale}/train/91-image.h5"]
     assert hdf5.attributes(train) == {
         "source": "91-image",
         "scale": scale,
@@ -248,41 +266,41 @@ def test_base_url(served, out, slash, srcnn):
     assert same(train, train_hr)
     assert same(evaluation / "Set5_reference.h5", evaluation_hr)
     # The raw files are gone: nothing is on the disk twice.
-    assert [name for name in files(out) if not name.endswith((".lock", ".sha256.json"))] == [
+    assert [name for name in files(out) if not name.endswith(".sha256.json")] == [
         "x4/evaluation/Set5_reference.h5",
-        "x4/train.h5",
+        "x4/train/91-image.h5",
     ]
 
 
-@pytest.mark.parametrize(("links", "scale"), PUBLISHED)
+@pytest.mark.parametrize(("group", "scale"), PUBLISHED)
 @pytest.mark.parametrize("mirror", [False, True])
-def test_published_links(served, out, monkeypatch, links, scale, mirror):
+def test_published_links(served, out, monkeypatch, group, scale, mirror):
     folder, address, asked = served
-    monkeypatch.setattr(sets, "HOST", f"{address}/s")
-    train_id, set5_id = PUBLISHED[links, scale]
+    monkeypatch.setattr(links, "HOST", f"{address}/s")
+    train_id, set5_id = PUBLISHED[group, scale]
     train_hr = train_file(folder / "s" / train_id / f"91-image_x{scale}.h5", scale)
     evaluation_hr = evaluation_file(folder / "s" / set5_id / f"Set5_x{scale}.h5", scale)
     paths = [f"s/{train_id}/91-image_x{scale}.h5?dl=1", f"s/{set5_id}/Set5_x{scale}.h5?dl=1"]
     if mirror:  # a mirror that has nothing: the links stand in for it
-        train, evaluation = run(out, scale, links=links, mirror=f"{address}/empty")
+        train, evaluation = run(out, scale, links=group, mirror=f"{address}/empty")
         names = [f"empty/{name}_x{scale}.h5" for name in ("91-image", "Set5", "Set14")]
         assert asked == [names[0], paths[0], names[1], paths[1], names[2]]
     else:
-        train, evaluation = run(out, scale, links=links)
+        train, evaluation = run(out, scale, links=group)
         assert asked == paths
     assert same(train, train_hr, scale)
     assert same(evaluation / "Set5_reference.h5", evaluation_hr, scale)
-    assert [name for name in files(out / "downloads") if not name.endswith((".lock", ".sha256.json"))] == []
+    assert [name for name in files(out / "downloads") if not name.endswith(".sha256.json")] == []
 
 
 def test_pictures_and_a_published_link_together(tmp_path, served, out, monkeypatch):
     folder, address, asked = served
-    monkeypatch.setattr(sets, "HOST", f"{address}/s")
+    monkeypatch.setattr(links, "HOST", f"{address}/s")
     evaluation_hr = evaluation_file(folder / "s/ihtv1acd48cof14/Set5_x4.h5")
     _, evaluation = run(out, mirror=pictures(tmp_path / "mirror", "91-image"))
     assert same(evaluation / "Set5_reference.h5", evaluation_hr)
     assert asked == ["s/ihtv1acd48cof14/Set5_x4.h5?dl=1"]
-    assert files(out / "downloads") == ["Set5_x4.h5.lock", "Set5_x4.h5.sha256.json"]
+    assert files(out / "downloads") == ["Set5_x4.h5.sha256.json"]
 
 
 def test_the_variable_goes_before_the_parameter(tmp_path, out, monkeypatch):
@@ -302,23 +320,23 @@ def test_mirror_folder_that_is_not_there(tmp_path, out, monkeypatch, by):
     message = refused(out, mirror=missing if by == "parameter" else "")
     assert "data.mirror or FSRCNN_MIRROR" in message
     assert f"{missing} is not a folder" in message
-    assert not (out / "x4/train.h5").exists()
+    assert not (out / "x4/train/91-image.h5").exists()
 
 
 def test_nothing_can_be_reached(out):
     message = refused(out)
-    assert f"{sets.HOST}/vobvi2nlymtvezb/91-image_x4.h5?dl=1" in message
+    assert f"{links.HOST}/vobvi2nlymtvezb/91-image_x4.h5?dl=1" in message
     assert "refused after 1 attempts" in message
     assert "data.mirror or FSRCNN_MIRROR" in message
     assert "data.source=sample" in message
-    assert [name for name in files(out) if not name.endswith((".lock", ".sha256.json"))] == []
+    assert [name for name in files(out) if not name.endswith(".sha256.json")] == []
 
 
 def test_every_address_that_failed_is_named(served, out):
     _, address, asked = served
     message = refused(out, mirror=address)
     assert f"{address}/91-image_x4.h5: HTTP 404" in message
-    assert f"{sets.HOST}/vobvi2nlymtvezb/91-image_x4.h5?dl=1: " in message
+    assert f"{links.HOST}/vobvi2nlymtvezb/91-image_x4.h5?dl=1: " in message
     assert asked == ["91-image_x4.h5"]
 
 
@@ -347,13 +365,15 @@ def test_a_wrong_file_is_refused(served, out, name, write, reason, url):
     else:
         assert message.startswith(f"{wrong}: ")
         assert reason in message or reason == "web page"
-    assert not (out / ("x4/train.h5" if name == "91-image" else "x4/evaluation/Set5_reference.h5")).exists()
-    assert [path for path in files(out / "downloads") if not path.endswith((".lock", ".sha256.json"))] == []
+    assert not (
+        out / ("x4/train/91-image.h5" if name == "91-image" else "x4/evaluation/Set5_reference.h5")
+    ).exists()
+    assert [path for path in files(out / "downloads") if not path.endswith(".sha256.json")] == []
 
 
 def test_a_wrong_file_of_the_mirror_is_replaced_by_the_link(served, out, monkeypatch):
     folder, address, _ = served
-    monkeypatch.setattr(sets, "HOST", f"{address}/s")
+    monkeypatch.setattr(links, "HOST", f"{address}/s")
     published(folder)
     train_file(folder / "91-image_x4.h5", scale=3)
     train_hr = train_file(folder / "s/vobvi2nlymtvezb/91-image_x4.h5", seed=5)
@@ -400,7 +420,7 @@ def test_sample_needs_no_mirror_and_no_link(tmp_path, out, monkeypatch):
     assert files(out) == [
         "x4/evaluation/sample_reference.h5",
         "x4/evaluation/sample_standard.h5",
-        "x4/train.h5",
+        "x4/train/sample.h5",
     ]
     trained = {pair.image for pair in hdf5.read_pairs(train, 4)}
     assert trained == {name.rsplit(".", 1)[0] for name in samples.TRAIN}
@@ -439,6 +459,6 @@ def test_set5_at_x4(mirror, tmp_path, out):
     ("key", "value"), [("source", "web"), ("links", "other"), ("mirror", None), ("mirorr", "")]
 )
 def test_settings_are_checked(key, value):
-    values = {"source": "published", "links": "fsrcnn", "mirror": ""} | {key: value}
+    values = DATA | {key: value}
     with pytest.raises(InputError, match=rf"params\.yaml: data\.{key}: "):
         DataSettings.parse("data", values)

@@ -70,11 +70,11 @@ def test_summary_has_the_shape_that_tools_read(folder):
     assert set(single) == {"psnr", "ssim"}
 
 
-def test_set5_comes_first(tmp_path):
-    for name in ("Set14_reference.h5", "Set5_standard.h5", "Another_reference.h5", "notes.txt"):
+def test_sets_come_in_the_order_asked_for(tmp_path):
+    for name in ("Set14_reference.h5", "Set5_standard.h5", "my_set_reference.h5", "notes.txt"):
         (tmp_path / name).touch()
-    names = [path.name for path in evaluation_files(tmp_path)]
-    assert names == ["Set5_standard.h5", "Another_reference.h5", "Set14_reference.h5"]
+    names = [path.name for path in evaluation_files(tmp_path, ["my_set", "absent", "Set5"])]
+    assert names == ["my_set_reference.h5", "Set5_standard.h5", "Set14_reference.h5"]
 
 
 def test_no_evaluation_file_is_an_error(tmp_path):

@@ -118,7 +118,9 @@ def test_no_stage_executes_a_pickle(tmp_path, monkeypatch, script, write):
         pairs = [
             Pair(np.ones((8, 8), np.float32), np.ones((8 * scale,) * 2, np.float32), name) for name in "ab"
         ]
-        hdf5.write_pairs(Path(f"data/x{scale}/train.h5"), pairs, scale, source="91-image", made="for a test")
+        hdf5.write_pairs(
+            Path(f"data/x{scale}/train/91-image.h5"), pairs, scale, source="91-image", made="for a test"
+        )
     with pytest.raises(SystemExit, match=r"error: models/x\d/scratch\.safetensors: not a safetensors file"):
         runpy.run_path(str(root / "pipeline" / script), run_name="__main__")
     assert not (tmp_path / "planted").exists()

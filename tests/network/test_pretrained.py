@@ -35,7 +35,7 @@ def test_other_scales_are_refused(scale):
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_metadata_says_what_they_reach_on_set5(mirror, tmp_path, scale):
-    images = read_folder(mirror / "Set5")
+    images = list(read_folder(mirror / "Set5"))
     for protocol, fit in PROTOCOLS.items():
         pairs = [Pair(*make_pair(image, scale, fit), name) for name, image in images]
         path = tmp_path / f"Set5_{protocol}.h5"

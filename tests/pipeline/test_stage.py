@@ -24,7 +24,7 @@ def fails(tmp_path, monkeypatch):
         (tmp_path / "params.yaml").write_text(text)
         monkeypatch.chdir(tmp_path)
         monkeypatch.delenv("FSRCNN_MIRROR", raising=False)
-        scaled = ["--scale", "4"] if script in {"train.py", "download.py"} else []
+        scaled = ["--scale", "4"] if script in {"train.py", "download.py", "sources.py"} else []
         monkeypatch.setattr(sys, "argv", [script, *scaled])
         with pytest.raises(SystemExit) as caught:
             runpy.run_path(str(ROOT / "pipeline" / script), run_name="__main__")
@@ -69,6 +69,9 @@ def changed(path: str, value: object) -> dict:
         ("benchmark.py", "benchmark.warmup", 1.5),
         ("download.py", "data.source", "internet"),
         ("download.py", "data.mirror", "no/such/folder"),
+        ("sources.py", "data.mirror", "no/such/folder"),
+        ("sources.py", "data.train", ["no/such/folder"]),
+        ("sources.py", "data.evaluation", []),
     ],
 )
 def test_bad_value_is_one_line(fails, script, path, value):
@@ -106,7 +109,7 @@ def test_bad_file_is_one_line(fails, text, reason):
 
 @pytest.mark.parametrize(
     ("script", "missing"),
-    [("train.py", "data/x4/train.h5"), ("benchmark.py", "models/x4/scratch.safetensors")],
+    [("train.py", "data/x4/train"), ("benchmark.py", "models/x4/scratch.safetensors")],
 )
 def test_missing_input_is_one_line_that_names_the_file(fails, script, missing):
     assert f"error: {missing}: no such file; " in fails(script, PARAMS | {"device": "cpu"})

@@ -103,9 +103,9 @@ def test_server_dies_before_an_evaluation_is_logged(server, tmp_path, monkeypatc
     params = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"scale": 2, "device": "cpu"}
     Path("params.yaml").write_text(yaml.safe_dump(params))
     ((name, photograph),) = photographs(EVALUATION[:1])
-    for file in ("train.h5", "evaluation/Set5_reference.h5"):
-        pair = Pair(*make_pair(photograph, 2, "resize"), name)
-        hdf5.write_pairs(Path("data/x2") / file, [pair], 2, source="Set5", made="for a test")
+    data, pair = Path("data/x2"), Pair(*make_pair(photograph, 2, "resize"), name)
+    hdf5.write_pairs(data / "evaluation/Set5_reference.h5", [pair], 2, source="Set5", made="for a test")
+    files.write_json(data / "sources.json", {"train": {"91-image": {}}, "evaluation": {"Set5": {}}})
     runs.connect(tmp_path)
     made = {}
     for seed, kind in enumerate(evaluate.KINDS):

@@ -119,7 +119,7 @@ def test_second_clone_gets_models_and_data_without_training(project, tmp_path):
     clone = Project(tmp_path / "clone")
     project.git("clone", "--quiet", str(project.folder), str(clone.folder))
     clone.dvc("pull")
-    for name in ("models/x4/scratch.safetensors", "data/x3/train.h5", "plots/comparison.png"):
+    for name in ("models/x4/scratch.safetensors", "data/x3/train/sample.h5", "plots/comparison.png"):
         assert (clone.folder / name).read_bytes() == (project.folder / name).read_bytes()
     assert "Running stage" not in clone.dvc("repro")
     assert not (clone.folder / "mlflow.db").exists()

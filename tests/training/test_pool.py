@@ -172,7 +172,7 @@ def greys(values):
     ("share", "held"), [(0.01, {5}), (0.1, {5}), (0.2, {2, 7}), (0.5, {1, 3, 5, 7, 9}), (0.9, None)]
 )
 def test_held_out_photographs_are_never_trained_on(photographs, share, held):
-    loaded, validation = pool.load(photographs, 4, share)
+    loaded, validation = pool.load(photographs.parent, 4, share)
     found = {(grey - 20) // 10 for lr, _ in validation for grey in greys(lr)}
     trained = greys(loaded.lr)
     assert trained == greys(loaded.hr)
@@ -188,8 +188,20 @@ def test_held_out_photographs_are_never_trained_on(photographs, share, held):
         assert next(iter(greys(lr))) % 10 == 0  # the unaltered variant
 
 
+def test_sets_are_put_together_and_each_holds_out_its_share(photographs):
+    pairs = [
+        Pair(np.full((8, 8), 180 + i, np.float32), np.full((32, 32), 180 + i, np.float32), f"p{i}")
+        for i in range(4)
+    ]
+    hdf5.write_pairs(photographs.with_name("more.h5"), pairs, 4, source="more", made="for a test")
+    loaded, validation = pool.load(photographs.parent, 4, 0.1)
+    assert [next(iter(greys(lr))) for lr, _ in validation] == [182, 70]
+    assert loaded.pixels == 3 * 64 + 27 * 72
+    assert greys(loaded.lr) == greys(loaded.hr) >= {180, 181, 183}
+
+
 def test_nothing_is_held_out_unless_asked_for(photographs):
-    loaded, validation = pool.load(photographs, 4, 0.0)
+    loaded, validation = pool.load(photographs.parent, 4, 0.0)
     assert validation == []
     assert loaded.pixels == 30 * 8 * 9
     assert loaded.hr.shape == (30 * 8 * 9, 16)
@@ -201,9 +213,9 @@ def test_one_photograph_is_too_few_to_hold_out(tmp_path):
     pairs = [Pair(noise(8, 8), noise(32, 32), "only", str(i)) for i in range(4)]
     hdf5.write_pairs(path, pairs, 4, source="test", made="for a test")
     with pytest.raises(InputError, match=r"too few .* train\.validation_share") as caught:
-        pool.load(path, 4, 0.5)
+        pool.load(path.parent, 4, 0.5)
     assert str(caught.value).startswith(f"{path}: 1 photographs")
-    assert pool.load(path, 4, 0.0).pool.pixels == 4 * 64
+    assert pool.load(path.parent, 4, 0.0).pool.pixels == 4 * 64
 
 
 @pytest.mark.parametrize(("share", "held"), [(0.0, 0), (0.25, 3), (0.5, 6)])
@@ -213,7 +225,7 @@ def test_load_of_the_patches_layout_holds_out_the_last(tmp_path, monkeypatch, sh
     with h5py.File(path, "w") as file:
         file["lr"], file["hr"] = lr, hr
     monkeypatch.setattr(hdf5, "BLOCK", 5)
-    loaded, validation = pool.load(path, 4, share)
+    loaded, validation = pool.load(path.parent, 4, share)
     small, large = loaded.cut(loaded.grid(), 6)
     np.testing.assert_allclose(small[:, 0].numpy() * 255, lr[: 12 - held], rtol=1e-6)
     np.testing.assert_allclose(shuffled(large, 4) * 255, hr[: 12 - held], rtol=1e-6)
@@ -235,7 +247,7 @@ def test_the_srcnn_layout_is_never_trained_on(tmp_path, layout):
                 for i in range(3):
                     file[f"{name}/{i}"] = y[i]
     with pytest.raises(InputError, match=f"holds {layout} in the SRCNN layout"):
-        pool.load(path, 4, 0.0)
+        pool.load(path.parent, 4, 0.0)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

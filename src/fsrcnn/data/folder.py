@@ -1,5 +1,6 @@
 """A folder of photographs, to train on or to evaluate with."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +11,25 @@ from fsrcnn.pictures.formats import SUFFIXES
 from fsrcnn.pictures.reading import read
 
 
-def read_folder(folder: Path) -> list[tuple[str, Image.Image]]:
-    """Every picture of a folder as (stem, RGB image of 8 bits, upright), in sorted file-name order.
+def picture_files(folder: Path) -> list[Path]:
+    """The pictures of a folder, in sorted file-name order; hidden files are passed over.
 
-    Hidden files are passed over, alpha is left out.
-    Raises `InputError` when the folder holds no picture or one of them can't be read.
+    Raises `InputError` when there is none.
     """
     paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] != ".")
     if not paths:
         raise InputError(f"{folder}: no pictures in this folder; expected {', '.join(SUFFIXES)} files")
-    return [(path.stem, _rgb(read(path).pixels)) for path in paths]
+    return paths
+
+
+def read_folder(folder: Path) -> Iterator[tuple[str, Image.Image]]:
+    """Every picture of a folder as (stem, RGB image of 8 bits, upright), one in memory at a time.
+
+    They come in the order of `picture_files`; alpha is left out.
+    Raises `InputError` when the folder holds no picture or one of them can't be read.
+    """
+    for path in picture_files(folder):
+        yield path.stem, _rgb(read(path).pixels)
 
 
 def _rgb(pixels: np.ndarray) -> Image.Image:

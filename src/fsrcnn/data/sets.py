@@ -1,112 +1,87 @@
-"""Where the data comes from: a mirror first, then the published links; or the bundled photographs.
+"""The HDF5 files of one scale, made of what the sources of each set hold.
 
-Writes, for one scale, `train.h5` and a folder of evaluation files `<set>_<protocol>.h5`. The
-protocols differ in how HR becomes a multiple of the scale (see `images.make_pair`): "reference"
-resizes it, as the published files do; "standard" crops it, which needs the pictures themselves.
+For training one file a set; for evaluation `<set>_<protocol>.h5`. The protocols differ in how HR
+becomes a multiple of the scale (see `pairs.make_pair`): "reference" resizes it, as the published files
+do; "standard" crops it, which needs the pictures themselves.
 """
 
 import logging
-import os
+import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
+from filelock import FileLock
 from PIL import Image
 from tqdm import tqdm
 
 from fsrcnn.data import hdf5, published, samples, srcnn
 from fsrcnn.data.download import fetch
+from fsrcnn.data.duplicates import Duplicates
 from fsrcnn.data.folder import read_folder
 from fsrcnn.data.pairs import Fit, augment, make_pair
+from fsrcnn.data.sources import MIRROR_VARIABLE, Source, Sources, file_name
 from fsrcnn.errors import InputError
-from fsrcnn.files import atomic
-from fsrcnn.settings import DataSettings
+from fsrcnn.files import atomic, atomic_folder
 
 log = logging.getLogger(__name__)
 
-MIRROR_VARIABLE = "FSRCNN_MIRROR"
-TRAIN_SET = "91-image"
-EVALUATION_SETS = ("Set5", "Set14")  # the first is required, the others are taken where a mirror has them
-SAMPLE_SET = "sample"
 PROTOCOLS: dict[str, Fit] = {"reference": "resize", "standard": "crop"}
-
-HOST = "https://www.dropbox.com/s"
-# Per link set, data set and scale. "fsrcnn" holds the layout this network needs; "srcnn" are the
-# links in wider circulation, whose files have the older network's layout and are rebuilt on arrival.
-LINKS: dict[str, dict[str, dict[int, str]]] = {
-    "fsrcnn": {
-        "91-image": {2: "01z95js39kgw1qv", 3: "qx4swlt2j7u4twr", 4: "vobvi2nlymtvezb"},
-        "Set5": {2: "4kzqmtqzzo29l1x", 3: "kyhbhyc5a0qcgnp", 4: "ihtv1acd48cof14"},
-    },
-    "srcnn": {
-        "91-image": {2: "2hsah93sxgegsry", 3: "curldmdf11iqakd", 4: "22afykv4amfxeio"},
-        "Set5": {2: "r8qs6tp395hgh8g", 3: "58ywjac4te3kbqq", 4: "0rz86yn3nnrodlb"},
-    },
-}
+SMALLEST = 11  # pixels that the window of SSIM needs of what is scored
 
 
-def prepare(settings: DataSettings, scale: int, train: Path, evaluation: Path, downloads: Path) -> None:
-    """Write the training file `train` and the evaluation files into the folder `evaluation`.
+def prepare(sources: Sources, scale: int, train: Path, evaluation: Path, downloads: Path) -> None:
+    """Write the folders `train` and `evaluation`, each whole or not at all, in place of what they held.
 
     `downloads` keeps partial downloads from one try to the next. Raises `InputError` when a file is
-    to be had neither from the mirror nor from its link, or is not what it should be.
+    to be had neither from the mirror nor from its link, or is not what it should be, when a picture is
+    too small, and when one is to be both trained and evaluated on.
     """
-    if settings.source == "sample":
-        made = "photographs bundled with scikit-image, sides halved to at most 320"
-        _build_training(samples.photographs(samples.TRAIN), train, scale, SAMPLE_SET, made)
-        _build_evaluation(samples.photographs(samples.EVALUATION), evaluation, SAMPLE_SET, scale)
-        return
-    mirror = os.environ.get(MIRROR_VARIABLE) or settings.mirror
-    is_url = mirror.startswith(("http://", "https://"))
-    if mirror and not is_url and not Path(mirror).is_dir():
-        raise InputError(
-            f"data.mirror or {MIRROR_VARIABLE}: {mirror} is not a folder; name a folder or a base URL"
-        )
-    folder = Path(mirror) if mirror and not is_url else None
-    pictures = _picture_folder(folder, TRAIN_SET)
-    file = _find_file(settings, mirror, folder, TRAIN_SET, scale, downloads, required=pictures is None)
-    if file is not None:
-        _adopt(file, train, scale, TRAIN_SET, keep=file.parent == folder)
-    elif pictures is not None:
-        _build_training(read_folder(pictures), train, scale, TRAIN_SET, f"pictures of {TRAIN_SET}")
-    for name in EVALUATION_SETS:
-        pictures = _picture_folder(folder, name)
-        required = pictures is None and name == EVALUATION_SETS[0]
-        file = _find_file(settings, mirror, folder, name, scale, downloads, required=required)
-        if pictures is not None:
-            _build_evaluation(read_folder(pictures), evaluation, name, scale)
-        if file is not None:
-            _adopt(file, evaluation / f"{name}_reference.h5", scale, name, keep=file.parent == folder)
+    duplicates = Duplicates()
+    # Experiments that run beside each other share the downloads, and each moves them away.
+    downloads.mkdir(parents=True, exist_ok=True)
+    with FileLock(downloads / f"x{scale}.lock"):
+        train_files = {s.name: _file(s, scale, downloads, whole=False) for s in sources.train}
+        evaluation_files = {s.name: _file(s, scale, downloads, whole=True) for s in sources.evaluation}
+        with atomic_folder(evaluation) as folder:
+            for source in sources.evaluation:
+                if source.pictures or source.bundled:
+                    _build_evaluation(source, folder, scale, duplicates)
+                if file := evaluation_files[source.name]:
+                    target = folder / f"{source.name}_reference.h5"
+                    _adopt(file, target, scale, source.name, keep=file == source.file)
+                    _check_evaluation(target, scale, source.name, duplicates)
+            if not any(folder.iterdir()):
+                raise InputError("data.evaluation: no set is left to evaluate on; ask for another one")
+        with atomic_folder(train) as folder:
+            for source in sources.train:
+                target = folder / f"{source.name}.h5"
+                if file := train_files[source.name]:
+                    _adopt(file, target, scale, source.name, keep=file == source.file)
+                    _check_training(target, scale, source.name, duplicates)
+                else:
+                    _build_training(source, target, scale, duplicates)
 
 
-def _picture_folder(mirror: Path | None, name: str) -> Path | None:
-    return mirror / name if mirror is not None and (mirror / name).is_dir() else None
+def _file(source: Source, scale: int, downloads: Path, *, whole: bool) -> Path | None:
+    """The set's HDF5 file, downloaded where nothing is at hand; None where there is none.
 
-
-def _find_file(
-    settings: DataSettings,
-    mirror: str,
-    folder: Path | None,
-    name: str,
-    scale: int,
-    downloads: Path,
-    *,
-    required: bool,
-) -> Path | None:
-    """The set's HDF5 file from the mirror or, where it is `required`, from its published link."""
-    file_name = f"{name}_x{scale}.h5"
+    With `whole`, only one that holds whole images will do.
+    """
 
     def check(path: Path) -> None:
-        if hdf5.describe(path, scale).layout != "images" and name in EVALUATION_SETS:
-            raise InputError(f"{path}: holds patches, where {name} needs whole images; see docs/data.md")
+        if hdf5.describe(path, scale).layout != "images" and whole:
+            raise InputError(
+                f"{path}: holds patches, where {source.name} needs whole images; see docs/data.md"
+            )
 
-    if folder is not None and (folder / file_name).is_file():
-        check(folder / file_name)
-        return folder / file_name
-    urls = [] if folder is not None or not mirror else [f"{mirror.rstrip('/')}/{file_name}"]
-    if required:
-        urls.append(f"{HOST}/{LINKS[settings.links][name][scale]}/{file_name}?dl=1")
-    raw = downloads / file_name
+    if source.file:
+        check(source.file)
+    if source.at_hand:
+        return source.file
+    name = file_name(source.name, scale)
+    raw = downloads / name
     if raw.exists():  # left by a run that ended between fetching and adopting
         try:
             check(raw)
@@ -114,20 +89,21 @@ def _find_file(
             log.warning("%s; it is fetched again", error)
             raw.unlink()
     reasons = []
-    for url in urls:
+    for url in source.urls:
         try:
             fetch(url, raw, check=check)
             return raw
         except InputError as error:
             reasons.append(str(error))
             log.info("%s", error)
-    if required:
-        raise InputError(
-            f"{name} x{scale}: no file to be had: {'; '.join(reasons)}. Set data.mirror or {MIRROR_VARIABLE} "
-            f"to a folder or base URL that has {file_name} or a folder {name}/ of pictures, or use "
-            "the bundled photographs: dvc exp run -S data.source=sample"
-        )
-    return None
+    if source.optional:
+        log.warning("data.evaluation: %s is not at hand and left out", source.name)
+        return None
+    raise InputError(
+        f"{source.name} x{scale}: no file to be had: {'; '.join(reasons)}. Set data.mirror or "
+        f"{MIRROR_VARIABLE} to a folder or base URL that has {name} or a folder {source.name}/ of "
+        "pictures, or use the bundled photographs: dvc exp run -S data.source=sample"
+    )
 
 
 def _adopt(file: Path, target: Path, scale: int, source: str, *, keep: bool) -> None:
@@ -153,11 +129,17 @@ def _adopt(file: Path, target: Path, scale: int, source: str, *, keep: bool) -> 
         hdf5.annotate(temporary, scale, source=source, made="as published")
 
 
-def _build_training(
-    images: list[tuple[str, Image.Image]], path: Path, scale: int, source: str, made: str
-) -> None:
+def _pictures(source: Source) -> Iterable[tuple[str, Image.Image]]:
+    """The pictures of a set, one at a time: (name, RGB)."""
+    return read_folder(source.pictures) if source.pictures else samples.photographs(source.bundled)
+
+
+def _build_training(source: Source, path: Path, scale: int, duplicates: Duplicates) -> None:
     def pairs() -> Iterator[hdf5.Pair]:
-        for name, image in tqdm(images, unit="image", desc=f"{source} x{scale}", disable=None):
+        for name, image in tqdm(
+            _pictures(source), unit="picture", desc=f"{source.name} x{scale}", disable=None
+        ):
+            duplicates.trained(np.asarray(image), f"{source.name}/{name}")
             for variant, changed in augment(image):
                 yield _pair(changed, scale, "resize", name, variant)
 
@@ -165,21 +147,58 @@ def _build_training(
         path,
         pairs(),
         scale,
-        source=source,
-        made=f"{made}, 20-fold augmented, HR resized to a multiple of {scale}, LR by Pillow bicubic",
+        source=source.name,
+        made=f"{_origin(source)}, 20-fold augmented, HR resized to a multiple of {scale}, "
+        "LR by Pillow bicubic",
     )
-    log.info("%s x%d: %d image pairs from %d pictures", source, scale, count, len(images))
+    log.info("%s x%d: %d image pairs", source.name, scale, count)
 
 
-def _build_evaluation(images: list[tuple[str, Image.Image]], folder: Path, name: str, scale: int) -> None:
+def _origin(source: Source) -> str:
+    if source.bundled:
+        return "photographs bundled with scikit-image, sides halved to at most 320"
+    return f"pictures of {source.name}"
+
+
+def _build_evaluation(source: Source, folder: Path, scale: int, duplicates: Duplicates) -> None:
+    # A border of `scale` pixels is not scored in the standard protocol.
+    smallest = math.ceil((SMALLEST + 2 * scale) / scale) * scale
+
+    def pairs(fit: Fit) -> Iterator[hdf5.Pair]:
+        for name, image in _pictures(source):
+            _check_size(image.height, image.width, smallest, scale, f"{source.name}/{name}")
+            duplicates.evaluated(np.asarray(image), f"{source.name}/{name}")
+            yield _pair(image, scale, fit, name)
+
     for protocol, fit in PROTOCOLS.items():
-        pairs = (_pair(image, scale, fit, stem) for stem, image in images)
         hdf5.write_pairs(
-            folder / f"{name}_{protocol}.h5",
-            pairs,
+            folder / f"{source.name}_{protocol}.h5",
+            pairs(fit),
             scale,
-            source=name,
+            source=source.name,
             made=f"HR {fit} to a multiple of {scale}, LR by Pillow bicubic",
+        )
+
+
+def _check_evaluation(path: Path, scale: int, name: str, duplicates: Duplicates) -> None:
+    for pair in hdf5.read_pairs(path, scale):
+        height, width = pair.hr.shape
+        _check_size(height, width, SMALLEST, scale, f"image {pair.image} of {name}")
+        duplicates.evaluated(pair.hr, f"image {pair.image} of {name}")
+
+
+def _check_training(path: Path, scale: int, name: str, duplicates: Duplicates) -> None:
+    """Compare whole images with those of the evaluation files; patches would not be found in them."""
+    if hdf5.attributes(path)["layout"] == "images":
+        for pair in hdf5.read_pairs(path, scale):
+            duplicates.trained(pair.hr, f"image {pair.image} of {name}")
+
+
+def _check_size(height: int, width: int, smallest: int, scale: int, name: str) -> None:
+    if min(height, width) < smallest:
+        raise InputError(
+            f"{name}: {width}x{height} pixels are too few to be scored at x{scale}, which takes "
+            f"{smallest} on each side; remove the picture"
         )
 
 

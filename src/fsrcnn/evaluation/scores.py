@@ -1,7 +1,7 @@
 """PSNR and SSIM on the evaluation files, for bicubic interpolation and for networks."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,15 +41,23 @@ def on_device(network: FSRCNN, device: Device) -> Network:
     return on_tensors(from_torch(network))
 
 
-def evaluate(folder: Path, scale: int, networks: Mapping[str, Network], device: torch.device) -> list[Score]:
+def evaluate(
+    folder: Path,
+    scale: int,
+    networks: Mapping[str, Network],
+    device: torch.device,
+    sets: Sequence[str] = (),
+) -> list[Score]:
     """Score every image of every `<set>_<protocol>.h5` in `folder`, for bicubic and each network.
+
+    `sets` names the sets in the order they are to come in, as for `evaluation_files`.
 
     `device` is where the networks expect their input.
 
     Raises `InputError` when the folder has no evaluation file.
     """
     scores = []
-    for path in evaluation_files(folder):
+    for path in evaluation_files(folder, sets):
         dataset, protocol = path.stem.rsplit("_", 1)
         border = scale if protocol == "standard" else 0
         for pair in hdf5.read_pairs(path, scale):
@@ -69,12 +77,16 @@ def evaluate(folder: Path, scale: int, networks: Mapping[str, Network], device: 
     return scores
 
 
-def evaluation_files(folder: Path) -> list[Path]:
-    """The evaluation files of a folder, Set5 first.
+def evaluation_files(folder: Path, sets: Sequence[str] = ()) -> list[Path]:
+    """The evaluation files of a folder: those of `sets` first, in its order, others by name.
 
     Raises `InputError` when there is none.
     """
-    files = sorted(folder.glob("[!.]*_*.h5"), key=lambda path: (not path.stem.startswith("Set5_"), path.stem))
+    order = {name: place for place, name in enumerate(sets)}
+    files = sorted(
+        folder.glob("[!.]*_*.h5"),
+        key=lambda path: (order.get(path.stem.rsplit("_", 1)[0], len(order)), path.stem),
+    )
     if not files:
         raise InputError(f"{folder}: no evaluation files; run the download stage")
     return files

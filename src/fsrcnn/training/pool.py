@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 from fsrcnn.data import hdf5
+from fsrcnn.data.prepared import training_files
 from fsrcnn.errors import InputError
 
+Block = tuple[np.ndarray, np.ndarray]  # equally large images: lr (n, h, w) and hr (n, h*scale, w*scale)
 GRID_PATCH = {2: 10, 3: 7, 4: 6}  # LR side of the published patches; their stride is the scale
 
 
@@ -28,7 +30,7 @@ class Batch(NamedTuple):
 class PatchPool:
     """All training images at one scale, with ways to cut square LR patches from them."""
 
-    def __init__(self, scale: int, blocks: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    def __init__(self, scale: int, blocks: list[Block]) -> None:
         """Take blocks of equally large images: lr (n, h, w) and hr (n, h*scale, w*scale), 0..255."""
         self.scale = scale
         lr, hr, starts, heights, widths = [], [], [], [], []
@@ -120,19 +122,28 @@ class TrainingData(NamedTuple):
     validation: list[tuple[Tensor, Tensor]]
 
 
-def load(path: Path, scale: int, validation_share: float) -> TrainingData:
-    """Read a training file of either layout and hold a share of it out for validation.
+def load(folder: Path, scale: int, validation_share: float) -> TrainingData:
+    """Read the training sets of a folder and hold a share of each out for validation.
 
     From whole images, evenly spaced photographs are held out with all their variants, and only the
     unaltered one is used; from patches, which don't say where they come from, the last ones are.
     Raises `InputError` for a file that is not a training file.
     """
+    training, validation = [], []
+    for path in training_files(folder):
+        kept, held_out = _split(path, scale, validation_share)
+        training += kept
+        validation += held_out
+    return TrainingData(PatchPool(scale, training), as_tensors(validation))
+
+
+def _split(path: Path, scale: int, validation_share: float) -> tuple[list[Block], list[Block]]:
+    """The blocks of one set to train on, and those held out."""
     if hdf5.describe(path, scale).layout == "patches":
         blocks = list(hdf5.read_patches(path, scale))
         lr, hr = (np.concatenate(part) for part in zip(*blocks, strict=True))
         keep = len(lr) - round(len(lr) * validation_share)
-        validation = [(lr[keep:], hr[keep:])] if keep < len(lr) else []
-        return TrainingData(PatchPool(scale, [(lr[:keep], hr[:keep])]), as_tensors(validation))
+        return [(lr[:keep], hr[:keep])], [(lr[keep:], hr[keep:])] if keep < len(lr) else []
     pairs = list(hdf5.read_pairs(path, scale))
     names = sorted({pair.image for pair in pairs})
     count = max(1, round(len(names) * validation_share)) if validation_share else 0
@@ -141,11 +152,11 @@ def load(path: Path, scale: int, validation_share: float) -> TrainingData:
         raise InputError(
             f"{path}: {len(names)} photographs are too few to hold some out; set train.validation_share to 0"
         )
-    pool = PatchPool.of_pairs(scale, [pair for pair in pairs if pair.image not in chosen])
     whole = {pair.image: pair for pair in reversed(pairs) if pair.image in chosen}
-    return TrainingData(pool, as_tensors([(p.lr[None], p.hr[None]) for p in whole.values()]))
+    training = [(pair.lr[None], pair.hr[None]) for pair in pairs if pair.image not in chosen]
+    return training, [(pair.lr[None], pair.hr[None]) for pair in whole.values()]
 
 
-def as_tensors(blocks: list[tuple[np.ndarray, np.ndarray]]) -> list[tuple[Tensor, Tensor]]:
+def as_tensors(blocks: list[Block]) -> list[tuple[Tensor, Tensor]]:
     """Blocks of images (n, h, w) in 0..255, LR and HR, as (n, 1, h, w) in 0..1."""
     return [(torch.from_numpy(lr)[:, None] / 255, torch.from_numpy(hr)[:, None] / 255) for lr, hr in blocks]
