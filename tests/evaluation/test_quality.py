@@ -5,7 +5,7 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio
 
-from fsrcnn.evaluation.quality import psnr, psnr_of_mse, ssim
+from fsrcnn.evaluation.quality import HIGHEST, psnr, psnr_of_mse, ssim
 
 
 def test_psnr_by_hand():
@@ -21,8 +21,9 @@ def test_psnr_equals_an_independent_library():
     assert psnr(torch.from_numpy(a), torch.from_numpy(b)) == pytest.approx(expected, abs=1e-6)
 
 
-def test_psnr_of_equal_images_is_infinite():
-    assert psnr(torch.ones(3, 3), torch.ones(3, 3)) == math.inf
+def test_psnr_of_equal_images_is_the_highest():
+    assert psnr(torch.ones(3, 3), torch.ones(3, 3)) == psnr_of_mse(1e-11) == HIGHEST == 100
+    assert psnr_of_mse(1e-9) == pytest.approx(90)
     assert psnr_of_mse(1.0) == 0
 
 

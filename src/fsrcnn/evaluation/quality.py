@@ -6,11 +6,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+# Of equal images, as of a flat picture and its bicubic enlargement, it would be infinite, which neither a
+# mean nor JSON can hold.
+HIGHEST = 100.0
+
 
 def psnr(image: Tensor, target: Tensor) -> float:
     """Peak signal-to-noise ratio in dB over all elements; both in 0..1, `image` already clamped.
 
-    Infinite where the two are equal.
+    At most `HIGHEST`.
     """
     # In float64 for its accuracy, on the CPU since Apple's graphics processors lack float64.
     difference = image.cpu().double() - target.cpu().double()
@@ -18,8 +22,8 @@ def psnr(image: Tensor, target: Tensor) -> float:
 
 
 def psnr_of_mse(mse: float) -> float:
-    """PSNR in dB of a mean squared error between images in 0..1."""
-    return math.inf if mse == 0 else -10 * math.log10(mse)
+    """PSNR in dB of a mean squared error between images in 0..1, at most `HIGHEST`."""
+    return HIGHEST if mse == 0 else min(HIGHEST, -10 * math.log10(mse))
 
 
 def ssim(image: np.ndarray, target: np.ndarray) -> float:
