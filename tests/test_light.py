@@ -27,8 +27,8 @@ sys.meta_path.insert(0, Refuse())
 """
 IMPORT = """
 names = ["fsrcnn.cli", "fsrcnn.network.weights"]
-for room in ("fsrcnn.inference", "fsrcnn.upscaling"):
-    found = pkgutil.iter_modules(importlib.import_module(room).__path__, f"{room}.")
+for room in ("fsrcnn.inference", "fsrcnn.pictures", "fsrcnn.upscaling"):
+    found = pkgutil.walk_packages(importlib.import_module(room).__path__, f"{room}.")
     names += [module.name for module in found]
 names.remove("fsrcnn.inference.subpixel")  # the form in torch's layers
 for name in names:
@@ -64,7 +64,7 @@ def test_pictures(tmp_path):
     for name, pixels in kinds.items():
         Image.fromarray(np.ascontiguousarray(pixels)).save(folder / f"{name}.png")
     cv2.imwrite(str(folder / "rgb_16.png"), rgba[..., :3].astype(np.uint16) * 257)
-    done = run(UPSCALE, "upscale", str(folder), str(tmp_path / "out"))
+    done = run(UPSCALE, "upscale", str(folder), "-o", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
     sizes = {}
     for path in (tmp_path / "out").iterdir():

@@ -18,6 +18,7 @@ import numpy as np
 from fsrcnn.errors import InputError
 from fsrcnn.inference import native
 from fsrcnn.network.weights import Weights
+from fsrcnn.system import usable_cores
 
 log = logging.getLogger(__name__)
 
@@ -84,13 +85,8 @@ def _importable(*modules: str) -> bool:
     return all(importlib.util.find_spec(module) for module in modules)
 
 
-def _cores() -> int:
-    """Of the cores, those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _native(weights: Weights, threads: int | None) -> Run:
-    return native.load(weights, threads or _cores())
+    return native.load(weights, threads or usable_cores())
 
 
 def _eager(weights: Weights, threads: int | None) -> Run:
@@ -111,7 +107,7 @@ def _onnxruntime(weights: Weights, threads: int | None) -> Run:
     from fsrcnn.inference.onnx_graph import INPUT, OUTPUT, to_onnx
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or _cores()
+    options.intra_op_num_threads = threads or usable_cores()
     session = onnxruntime.InferenceSession(
         to_onnx(weights).SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
@@ -126,7 +122,7 @@ def _openvino(weights: Weights, threads: int | None) -> Run:
     core = openvino.Core()
     model = core.read_model(to_onnx(weights).SerializeToString())
     settings = {
-        "INFERENCE_NUM_THREADS": threads or _cores(),
+        "INFERENCE_NUM_THREADS": threads or usable_cores(),
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": "f32",  # it would choose bfloat16 where the processor has it
     }
