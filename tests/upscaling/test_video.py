@@ -114,7 +114,7 @@ def test_sound_alone_and_targets_of_another_kind(tmp_path, capsys):
         container.mux(audio.encode(None))
     assert main(["upscale", str(tmp_path / "a.mkv")]) == 1
     assert "no video in this file" in capsys.readouterr().err
-    assert main(["upscale", str(tmp_path / "a.mkv"), str(tmp_path / "a.avi")]) == 1
+    assert main(["upscale", str(tmp_path / "a.mkv"), "-o", str(tmp_path / "a.avi")]) == 1
     assert "clips are written as" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ["a.mkv"]
 

@@ -76,18 +76,13 @@ def write_packets(path, images, stamps, codec="mjpeg", pixels="yuvj420p"):
     return path
 
 
-def tone(codec="aac", seconds=1.0, rate=44100, layout="stereo"):
-    """What `add_tone` needs: a track of a sine."""
-    return codec, seconds, rate, layout
-
-
 def with_sound(path, source, *tracks):
     """The clip `source` with tracks of sound: (codec, rate, layout, language) each."""
     with av.open(str(source)) as given, av.open(str(path), "w") as made:
         video = made.add_stream_from_template(given.streams.video[0], opaque=True)
         streams = []
         for codec, rate, layout, language in tracks:
-            stream = made.add_stream(codec, rate=rate)
+            stream = made.add_stream(codec, rate=rate, options={"strict": "experimental", "b": "128k"})
             stream.codec_context.layout = layout
             stream.metadata["language"] = language
             streams.append(stream)
@@ -152,7 +147,7 @@ def tags(frame):
 def upscale(source, target=None, scale=2):
     """The command; its exit status is 0 or the test fails."""
     target = target or source.with_name(f"{source.stem}_x{scale}{source.suffix}")
-    assert main(["upscale", str(source), str(target), "--scale", str(scale)]) == 0
+    assert main(["upscale", str(source), "-o", str(target), "--scale", str(scale)]) == 0
     return read(target)
 
 

@@ -6,6 +6,7 @@ text become the container's own kind of text. What remains is named.
 
 import io
 from collections.abc import Iterable
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,7 +27,7 @@ TEXT_OF_CONTAINER = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip"}
 # What was written about the old file by the program that made it.
 STALE = (
     *("encoder", "duration", "bps", "number_of_", "_statistics", "major_brand", "minor_version"),
-    *("compatible_brands", "vendor_id", "handler_name", "alpha_mode"),
+    *("compatible_brands", "vendor_id", "alpha_mode"),
 )
 KINDS = {
     "audio": "sound",
@@ -38,7 +39,9 @@ KINDS = {
 
 
 class Track(Protocol):
-    """One track on its way."""
+    """One track on its way; `damaged` counts what had to be left out of it."""
+
+    damaged: int
 
     @property
     def stream(self) -> Stream:
@@ -57,12 +60,31 @@ class Copied:
     def __init__(self, made: OutputContainer, source: Stream) -> None:
         self.stream = made.add_stream_from_template(source, opaque=True)
         self.clock = Clock()
+        self.damaged = 0
 
     def packets(self, packet: Packet) -> Iterable[Packet]:
         """The packet itself."""
         self.clock.mend(packet)
         packet.stream = self.stream
         return (packet,)
+
+    def rest(self) -> Iterable[Packet]:
+        """Nothing."""
+        return ()
+
+
+class Cover:
+    """A cover picture as an attachment, which is what Matroska has for it."""
+
+    def __init__(self, made: OutputContainer, source: Stream) -> None:
+        kind = "png" if source.name == "png" else "jpeg"
+        name = source.metadata.get("filename", f"cover.{kind.replace('e', '')}")
+        self.stream = made.add_attachment(name, f"image/{kind}", bytes(_first_packet(source)))
+        self.damaged = 0
+
+    def packets(self, packet: Packet) -> Iterable[Packet]:
+        """Nothing: attachments stand in the header."""
+        return ()
 
     def rest(self) -> Iterable[Packet]:
         """Nothing."""
@@ -81,13 +103,15 @@ class Rewritten:
         context.time_base = source.time_base
         self.encoder = context
         self.clock = Clock()
+        self.damaged = 0
 
     def packets(self, packet: Packet) -> Iterable[Packet]:
         """One packet for each one that shows anything."""
         self.clock.mend(packet)
         try:
             texts = self.source.codec_context.decode2(packet)
-        except av.FFmpegError:  # a line that is damaged is no reason to lose the clip
+        except av.FFmpegError:
+            self.damaged += 1
             return
         if texts:
             text = self.encoder.encode_subtitle(texts)
@@ -112,7 +136,7 @@ def add_tracks(
     _describe(enlarged, video)
     tracks: dict[int, Track] = {}
     for source in given.streams:
-        if source is video or _is_chapter_track(source, given):
+        if source is video or _is_written_anew(source, given):
             continue
         track = _track(made, source, notes)
         if track is None:
@@ -134,15 +158,21 @@ def lost(given: InputContainer, target: Path, kept: list[Stream]) -> list[str]:
         losses = _missing("", given.metadata, made.metadata)
         if len(made.chapters()) != len(given.chapters()):
             losses.append("chapters")
-        for before, after in zip(kept, made.streams, strict=False):
+        for before, after in zip_longest(kept, list(made.streams)[: len(kept)]):
             where = f" of track {before.index}"
+            if after is None:
+                losses.append(f"track {before.index}")
+                continue
             losses += _missing(where, before.metadata, after.metadata)
             losses += [f"{flag.name}{where}" for flag in before.disposition & ~after.disposition]
     return losses
 
 
 def _track(made: OutputContainer, source: Stream, notes: list[str]) -> Track | None:
-    if _can_hold(made, source):
+    container = made.format.name
+    if source.type == "video" and container == "matroska" and source.disposition & Disposition.attached_pic:
+        return Cover(made, source)
+    if _can_hold(container, source):
         return Copied(made, source)
     if isinstance(source, AudioStream) and source.codec_context is not None and source.rate:
         track = Reencoded(made, source)
@@ -156,19 +186,33 @@ def _track(made: OutputContainer, source: Stream, notes: list[str]) -> Track | N
     return None
 
 
-def _can_hold(made: OutputContainer, source: Stream) -> bool:
-    """Tried in memory, since each container has its own exceptions."""
+def _can_hold(container: str, source: Stream) -> bool:
+    """Tried in memory with the first packet of sound, since each container has its own exceptions."""
     if source.type == "data" or (
         source.type == "video" and not source.disposition & Disposition.attached_pic
     ):
         return False
+    if container == "mp4" and isinstance(source, AudioStream) and str(source.name).startswith("pcm"):
+        return False  # there is a standard for it since 2018, but most players make no sound or noise of it
     try:
-        with av.open(io.BytesIO(), "w", format=made.format.name) as trial:
-            trial.add_stream_from_template(source, opaque=True)
+        with av.open(io.BytesIO(), "w", format=container) as trial:
+            copied = trial.add_stream_from_template(source, opaque=True)
             trial.start_encoding()
+            if source.type == "audio":
+                packet = _first_packet(source)
+                packet.stream = copied
+                trial.mux(packet)
     except (ValueError, av.FFmpegError):
         return False
     return True
+
+
+def _first_packet(source: Stream) -> Packet:
+    """Read from the file anew; the one without data, if the track is empty."""
+    with opened(Path(source.container.name.removeprefix("file:"))) as given:
+        packet = next(given.demux(given.streams[source.index]))
+        assert isinstance(packet, Packet)
+        return packet
 
 
 def _describe(stream: Stream, source: Stream) -> None:
@@ -176,9 +220,10 @@ def _describe(stream: Stream, source: Stream) -> None:
     stream.disposition = source.disposition
 
 
-def _is_chapter_track(source: Stream, given: InputContainer) -> bool:
-    """MP4 stores titles of chapters as a track, which is written anew."""
-    return source.type == "data" and source.name == "bin_data" and bool(given.chapters())
+def _is_written_anew(source: Stream, given: InputContainer) -> bool:
+    """MP4 stores titles of chapters and a time code as tracks; we have them as chapters and as metadata."""
+    chapters = bool(given.chapters()) and getattr(source, "name", None) == "bin_data"
+    return source.type == "data" and (chapters or "timecode" in source.metadata)
 
 
 def _lasting(metadata: dict[str, str]) -> dict[str, str]:
@@ -195,5 +240,5 @@ def _missing(where: str, before: dict[str, str], after: dict[str, str]) -> list[
     return [
         f"{key.lower()}{where}"
         for key, value in _lasting(before).items()
-        if key.lower() not in left and (key, value) not in und
+        if key.lower() not in {*left, "filename", "mimetype"} and (key, value) not in und
     ]

@@ -61,6 +61,9 @@ def transcode(source: Path, target: Path, temporary: Path, upscaler: Upscaler) -
             for track in beside.values():
                 made.mux(list(track.rest()))
         notes += reader.notes()
+        for index, track in beside.items():
+            if track.damaged:
+                notes.append(f"{track.damaged} damaged packets of track {index} left out")
         lost = tracks.lost(given, temporary, [video, *(given.streams[index] for index in beside)])
         if lost:
             notes.append(f"{target.suffix} can't keep {', '.join(lost)}")
