@@ -1,7 +1,8 @@
 """Fetch one file over HTTP: resumed after an interruption, whole and verified before it is named.
 
 Unfinished bytes stay in `NAME.part`, with what the server said about them in `NAME.part.json`, so
-that a later call goes on where an earlier one stopped. `NAME.sha256.json` keeps the SHA-256 of what
+that a later call goes on where an earlier one stopped; but only with a strong ETag, since nothing
+else tells a file from another one of the same length. `NAME.sha256.json` keeps the SHA-256 of what
 each link gave first; a later download from that link must be the same.
 """
 
@@ -124,16 +125,14 @@ def _attempt(url: str, part: Path, timeout: float) -> None:
     # Lengths and ranges count bytes of the file only if the server does not compress it.
     headers = {"Accept-Encoding": "identity"}
     if offset:
-        headers["Range"] = f"bytes={offset}-"
-        if known["etag"] and not known["etag"].startswith("W/"):  # If-Range takes no weak ETag
-            headers["If-Range"] = known["etag"]
+        headers |= {"Range": f"bytes={offset}-", "If-Range": known["etag"]}
     try:
         with requests.get(url, headers=headers, timeout=timeout, stream=True) as response:
             if not offset or response.status_code not in (206, 416):
                 size = response.headers.get("Content-Length", "")
                 return _receive(url, part, response, 0, size, timeout)
             found = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
-            same_etag = response.headers.get("ETag") in (None, known["etag"])
+            same_etag = response.headers.get("ETag") == known["etag"]
             if found and same_etag and (int(found[1]), int(found[2])) == (offset, known["total"]):
                 return _receive(url, part, response, offset, found[2], timeout)
     except _TRANSIENT as error:
@@ -201,12 +200,18 @@ def _compare_checksum(url: str, path: Path, part: Path) -> None:
 
 
 def _kept(url: str, part: Path) -> tuple[int, dict[str, Any]]:
-    """The bytes of `url` that are in `part` already, and what the server said about them."""
+    """The bytes of `url` in `part` that can be gone on from, and what the server said about them."""
     try:
         about = json.loads(_sidecar(part).read_text(encoding="utf-8"))
-        return (part.stat().st_size, about) if about["url"] == url else (0, {})
+        resumable = about["url"] == url and _is_strong(about["etag"])
+        return (part.stat().st_size, about) if resumable else (0, {})
     except FileNotFoundError:
         return 0, {}
+
+
+def _is_strong(etag: str | None) -> bool:
+    """Whether equal tags mean equal bytes; a weak one, `W/"..."`, means files that do the same."""
+    return etag is not None and etag.startswith('"')
 
 
 def _sidecar(part: Path) -> Path:
