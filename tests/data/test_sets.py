@@ -7,6 +7,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import h5py
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from fsrcnn.data import hdf5, links, samples, sets
@@ -14,6 +15,7 @@ from fsrcnn.data.download import fetch
 from fsrcnn.data.sets import prepare
 from fsrcnn.data.sources import locate
 from fsrcnn.errors import InputError
+from fsrcnn.evaluation.scores import evaluate
 from fsrcnn.settings import DataSettings
 from tests.published_layout import write_published
 
@@ -431,6 +433,78 @@ def test_sample_needs_no_mirror_and_no_link(tmp_path, out, monkeypatch):
         assert trained.isdisjoint(evaluated)
         assert hdf5.attributes(path)["source"] == "sample"
     assert hdf5.attributes(train)["source"] == "sample"
+
+
+def test_own_pictures_have_files_of_their_own_name(tmp_path, out):
+    pictures(tmp_path, "91-image", "Set5", "Set14")
+    asked = {"train": [f"{tmp_path}/Set14", f"{tmp_path}/91-image"], "evaluation": [f"{tmp_path}/Set5"]}
+    run(out, **asked)
+    assert files(out / "x4") == [
+        "evaluation/Set5_reference.h5",
+        "evaluation/Set5_standard.h5",
+        "train/91-image.h5",
+        "train/Set14.h5",
+    ]
+    run(out, **asked | {"train": [f"{tmp_path}/91-image"], "evaluation": [f"{tmp_path}/Set14"]})
+    assert files(out / "x4") == [
+        "evaluation/Set14_reference.h5",
+        "evaluation/Set14_standard.h5",
+        "train/91-image.h5",
+    ]
+
+
+def test_a_set_that_is_not_at_hand_is_left_out_with_a_line(tmp_path, out, caplog):
+    run(out, mirror=pictures(tmp_path / "mirror", "91-image", "Set5"))
+    assert "data.evaluation: Set14 is not at hand and left out" in caplog.messages
+
+
+def test_no_set_is_left_to_evaluate_on(served, tmp_path, out):
+    folder, address, _ = served
+    published(folder)
+    assert "no set is left to evaluate on" in refused(out, mirror=address, evaluation=["B100"])
+
+
+def test_a_picture_in_both_kinds_of_sets_is_refused_by_name(tmp_path, out):
+    """Whatever it is called and however it is stored; and what was there before stays."""
+    mirror = pictures(tmp_path / "mirror", "91-image", "Set5")
+    run(out, mirror=mirror)
+    before = {path: path.read_bytes() for path in out.rglob("*.h5")}
+    with Image.open(mirror / "Set5/Set5_1.png") as picture:
+        picture.save(mirror / "91-image/other.bmp")
+    message = refused(out, mirror=mirror)
+    assert message.startswith(
+        "91-image/other, to train on, is the same picture as Set5/Set5_1, to evaluate on"
+    )
+    assert {path: path.read_bytes() for path in (out / "x4/train").iterdir()}.items() <= before.items()
+
+
+def test_whole_images_of_files_are_compared_too(tmp_path, out):
+    mirror = tmp_path / "mirror"
+    evaluation_file(mirror / "Set5_x4.h5", seed=3)
+    evaluation_file(mirror / "91-image_x4.h5", seed=3)
+    message = refused(out, mirror=mirror)
+    assert "image 0 of 91-image, to train on, is the same picture as image 0 of Set5" in message
+
+
+@pytest.mark.parametrize(("scale", "smallest"), [(2, 16), (3, 18), (4, 20)])
+def test_a_picture_too_small_to_be_scored(tmp_path, out, scale, smallest):
+    mirror = pictures(tmp_path / "mirror", "91-image", "Set5")
+    Image.new("RGB", (smallest, smallest)).save(mirror / "Set5/small.png")
+    _, evaluation = run(out, scale, mirror=mirror)
+    score, *_ = evaluate(evaluation, scale, {}, torch.device("cpu"))
+    assert 0 < score.ssim < 1
+    Image.new("RGB", (smallest - 1, 90)).save(mirror / "Set5/small.png")
+    message = refused(out, scale, mirror=mirror)
+    assert f"Set5/small: {smallest - 1}x90 pixels are too few to be scored at x{scale}" in message
+    assert f"takes {smallest} on each side" in message
+
+
+def test_an_image_of_a_file_too_small_to_be_scored(tmp_path, out):
+    mirror = tmp_path / "mirror"
+    train_file(mirror / "91-image_x4.h5")
+    with h5py.File(mirror / "Set5_x4.h5", "w") as file:
+        file["hr/0"], file["lr/0"] = noise(8, 40), noise(2, 10)
+    assert "image 0 of Set5: 40x8 pixels are too few to be scored" in refused(out, mirror=mirror)
 
 
 def test_set5_at_x4(mirror, tmp_path, out):
