@@ -112,15 +112,16 @@ def test_tracking_server_on_postgresql(postgresql, tmp_path, monkeypatch):
         server.kill()
 
 
-def test_second_clone_gets_models_and_data_without_training(project, tmp_path):
+def test_second_clone_gets_models_and_makes_its_data_without_training(project, tmp_path):
     project.dvc("remote", "add", "--default", "team", str(tmp_path / "remote"))
     project.commit("add a remote")
     project.dvc("push")
     clone = Project(tmp_path / "clone")
     project.git("clone", "--quiet", str(project.folder), str(clone.folder))
     clone.dvc("pull")
-    for name in ("models/x4/scratch.safetensors", "data/x3/train/sample.h5", "plots/comparison.png"):
+    for name in ("models/x4/scratch.safetensors", "models/x3/scratch.json", "plots/comparison.png"):
         assert (clone.folder / name).read_bytes() == (project.folder / name).read_bytes()
+    assert not (clone.folder / "data").exists()
     ran = [line for line in clone.dvc("repro").splitlines() if line.startswith("Running stage")]
-    assert all("sources@" in line for line in ran)
+    assert all("sources@" in line or "download@" in line for line in ran)
     assert not (clone.folder / "mlflow.db").exists()
