@@ -16,8 +16,10 @@ from fsrcnn.network import checkpoint
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.settings import TrainSettings
 from fsrcnn.tracking import runs
-from fsrcnn.training.loop import Epoch, fit
+from fsrcnn.training.curve import Epoch
+from fsrcnn.training.loop import fit
 from fsrcnn.training.pool import TrainingData
+from fsrcnn.training.precision import with_precision
 from fsrcnn.training.resume import TrainingState
 from fsrcnn.training.workers import Workers, join
 
@@ -49,6 +51,7 @@ def record_training(
     the processes share the batches, and the first one writes and logs.
     """
     workers = _join(device, settings)
+    settings = with_precision(settings, device)
     framework, version = framework_version(device)
     shape = {"d": network.d, "s": network.s, "m": network.m}
     sets = training_sets(folder)
@@ -126,6 +129,7 @@ def record_training(
         "framework": framework,
         "framework_version": version,
         "device": description(device),
+        "precision": settings.precision,
         "threads": torch.get_num_threads() * workers.world_size,
         "seconds_per_epoch": statistics.median(seconds),
         "curve": [row._asdict() for row in curve],

@@ -80,7 +80,7 @@ class TrainSettings(Settings):
     steps_per_epoch: Count | None  # None: once over all patches
     ema_decay: Share  # of the weights' moving average; 0: the last weights
     validation_share: Share  # of the training photographs
-    precision: Literal["float32", "bfloat16"]
+    precision: Literal["auto", "float32", "bfloat16"]  # auto: the faster one here
     compile: bool
 
 

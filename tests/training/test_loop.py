@@ -6,7 +6,7 @@ import torch
 from fsrcnn.errors import InputError
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.settings import TrainSettings
-from fsrcnn.training.loop import fit, loss_function
+from fsrcnn.training.loop import fit
 from fsrcnn.training.pool import TrainingData
 
 CPU = torch.device("cpu")
@@ -51,19 +51,6 @@ def test_training_improves_on_held_out_photographs(data, optimizer, precision):
     assert curve[-1].loss < curve[0].loss
 
 
-def test_rmse_is_the_mean_of_the_crops_roots(data):
-    torch.manual_seed(1)
-    network = FSRCNN(4)
-    batch = data.pool.cut(data.pool.grid()[:3], 6)
-    with torch.no_grad():
-        errors = (network.subpixel(batch.lr) - batch.hr).square().mean((1, 2, 3))
-        assert errors.max() > 1.1 * errors.min()  # or both losses would be the same
-        for name, expected in {"mse": errors.mean(), "rmse": errors.sqrt().mean()}.items():
-            loss, error = loss_function(network, settings(loss=name), CPU)(*batch)
-            torch.testing.assert_close(loss, expected, atol=0, rtol=1e-4)
-            torch.testing.assert_close(error, errors.mean())
-
-
 def test_an_epoch_is_one_pass_over_the_patches(data):
     _, curve = train(data, batch_size=64)
     assert curve[0].step == len(data.pool.grid()) // 64
@@ -93,8 +80,8 @@ def test_same_seed_gives_the_same_weights(data, changes):
 
 
 def test_averaged_weights_lag_behind(data):
-    last, _ = train(data, steps_per_epoch=20)
-    averaged, _ = train(data, steps_per_epoch=20, ema_decay=0.9)
+    last, _ = train(data, steps_per_epoch=64)
+    averaged, _ = train(data, steps_per_epoch=64, ema_decay=0.99)
     torch.manual_seed(1)
     start = FSRCNN(4)
     weight = "shrinking.0.weight"

@@ -96,3 +96,30 @@ def test_no_step_is_longer_than_adams_longest():
         optimizer.step()
         longest = max(longest, float((x.detach() - before).norm()))
     assert 1 < longest <= 6 * 1.001  # all 36 coordinates at 1
+
+
+class OnMetal(torch.Tensor):
+    """A tensor that says it is on MPS, and like one there has no decompositions."""
+
+    @classmethod
+    def __torch_function__(cls, function, types, arguments=(), keywords=None):
+        if function is torch.Tensor.device.__get__:
+            return torch.device("mps")
+        if function in (torch.linalg.eigh, torch.linalg.qr):
+            raise NotImplementedError(f"{function.__name__}: not implemented for the MPS device")
+        if function is torch.Tensor.cpu:
+            return arguments[0].as_subclass(torch.Tensor)
+        if function is torch.Tensor.to:
+            return arguments[0].as_subclass(cls)
+        return super().__torch_function__(function, types, arguments, keywords or {})
+
+
+def test_what_mps_lacks_is_done_on_the_cpu():
+    torch.manual_seed(3)
+    start, target = torch.randn(6, 4), torch.randn(6, 4)
+    ours = optimize(
+        [start.as_subclass(OnMetal)], lambda x: ((x - target) ** 4).sum(), lambda p: SOAP(p, lr=0.01), 25
+    )
+    theirs = optimize([start], lambda x: ((x - target) ** 4).sum(), lambda p: SOAP(p, lr=0.01), 25)
+    assert isinstance(ours[0], OnMetal)
+    assert torch.equal(ours[0].as_subclass(torch.Tensor), theirs[0])

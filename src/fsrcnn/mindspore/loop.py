@@ -22,22 +22,29 @@ from fsrcnn.mindspore.device import MindSporeDevice
 from fsrcnn.mindspore.network import MindSporeFSRCNN, copy_to, from_torch, on_tensors
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.settings import TrainSettings
-from fsrcnn.training.loop import CHECK_EVERY, Epoch, choose_batches, diverged, validation_psnr
+from fsrcnn.training.curve import Epoch, validation_psnr
+from fsrcnn.training.loop import CHECK_EVERY, choose_batches, diverged
 from fsrcnn.training.pool import Batch, TrainingData
 from fsrcnn.training.schedule import lr_factor
 
 log = logging.getLogger(__name__)
 
 Step = Callable[[mindspore.Tensor, mindspore.Tensor], mindspore.Tensor]
-SUPPORTED = {"optimizer": "adam", "loss": "mse", "precision": "float32", "ema_decay": 0.0}
+SUPPORTED: dict[str, tuple[object, ...]] = {
+    "optimizer": ("adam",),
+    "loss": ("mse",),
+    "precision": ("float32", "auto"),
+    "ema_decay": (0.0,),
+}
 
 
 def check(settings: TrainSettings) -> None:
     """Raise `InputError` for a setting that is not implemented with MindSpore."""
-    for key, value in SUPPORTED.items():
-        if (given := getattr(settings, key)) != value:
+    for key, values in SUPPORTED.items():
+        if (given := getattr(settings, key)) not in values:
             raise InputError(
-                f"params.yaml: reference: {key} is {given}; with framework mindspore it can only be {value}"
+                f"params.yaml: reference: {key} is {given}; "
+                f"with framework mindspore it can only be {values[0]}"
             )
 
 

@@ -7,51 +7,35 @@ Train from Python:
 """
 
 import logging
-import shutil
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from fsrcnn.device import synchronize
 from fsrcnn.errors import InputError
-from fsrcnn.evaluation.quality import psnr, psnr_of_mse
+from fsrcnn.evaluation.quality import psnr_of_mse
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.settings import TrainSettings
+from fsrcnn.training import ema
 from fsrcnn.training.batches import GridPasses, RandomCrops
+from fsrcnn.training.curve import Epoch, validation_psnr
+from fsrcnn.training.gradients import Gradients, loss_function
 from fsrcnn.training.interrupts import Interrupts
 from fsrcnn.training.optimizer import build_optimizer
 from fsrcnn.training.pool import PatchPool, TrainingData
+from fsrcnn.training.precision import with_precision
 from fsrcnn.training.resume import TrainingState
 from fsrcnn.training.schedule import lr_factor
 from fsrcnn.training.workers import Workers
 
 log = logging.getLogger(__name__)
 
-AVERAGE_EVERY = 8  # steps; an update of the average costs as much as one of Adam
 CHECK_EVERY = 100  # steps between two looks at the loss, which on a GPU wait for it
 SAVE_EVERY = 20.0  # seconds of work that a kill may cost
-FLOOR = 1e-6  # of a crop's squared error under a root, whose slope at 0 is infinite
 ALONE = Workers()
-
-
-class Epoch(NamedTuple):
-    """One row of the training curve; `loss` is the mean squared error, whichever loss is minimised.
-
-    `seconds` are of training alone, from its start.
-    """
-
-    epoch: int
-    step: int
-    seconds: float
-    loss: float
-    train_psnr: float
-    learning_rate: float
-    validation_psnr: float | None
 
 
 def fit(
@@ -108,7 +92,7 @@ def fit(
                     keeps.save(training.snapshot())
                     saved_at = time.perf_counter()
                 if row:
-                    _log_row(row, settings.epochs)
+                    log.info("epoch %d/%d  %s", row.epoch, settings.epochs, row)
                     on_epoch(row)
         except KeyboardInterrupt:
             advice = ""
@@ -146,9 +130,10 @@ class _Training:
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.average = None
         if settings.ema_decay:
-            decay = settings.ema_decay**AVERAGE_EVERY
-            self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay))
-        self.loss_of = loss_function(network, settings, device)
+            self.average = ema.moving_average(network, settings.ema_decay)
+        dtype = getattr(torch, with_precision(settings, device).precision)
+        loss = loss_function(network, settings.loss, dtype, device)
+        self.gradients = Gradients(network, loss, compile=settings.compile)
         self.step = 0
         self.seconds = 0.0
         self.losses = torch.zeros(self.steps_per_epoch, device=device)
@@ -168,9 +153,7 @@ class _Training:
         """One step of the optimiser; an interruption leaves it done or not begun."""
         started = time.perf_counter()
         batch = self.batches.cut(self.step, self.part)
-        loss, error = self.loss_of(*batch)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        error = self.gradients.compute(batch)
         self.workers.average_gradients(self.network.parameters())
         factor = self._lr_factor(self.step)
         with interrupts.held:
@@ -180,7 +163,7 @@ class _Training:
             self.losses[self.step % self.steps_per_epoch] = error
             self.step += 1
             if self.average is not None and (
-                self.step % AVERAGE_EVERY == 0 or self.step % self.steps_per_epoch == 0
+                self.step % ema.EVERY == 0 or self.step % self.steps_per_epoch == 0
             ):
                 self.average.update_parameters(self.network)
             self.seconds += time.perf_counter() - started
@@ -256,50 +239,9 @@ def choose_batches(
     return passes if settings.sampling == "patches" else crops, settings.steps_per_epoch or passes.per_pass
 
 
-@torch.no_grad()
-def validation_psnr(
-    upscale: Callable[[Tensor], Tensor], data: TrainingData, device: torch.device
-) -> float | None:
-    """Mean PSNR in dB over the held-out images; None where there are none."""
-    values = [psnr(upscale(lr.to(device)).clamp(0, 1), hr.to(device)) for lr, hr in data.validation]
-    return sum(values) / len(values) if values else None
-
-
 def diverged(loss: float, step: int, rate: float) -> InputError:
     """The error for a loss that is not finite, at `step`, counted from 0."""
     return InputError(
         f"training diverged: loss {loss} at step {step + 1}, learning rate {rate:.2g}; "
         "lower the learning rate"
     )
-
-
-def _log_row(row: Epoch, epochs: int) -> None:
-    log.info(
-        "epoch %d/%d  %.0f s  loss %.3e  validation PSNR %s",
-        row.epoch,
-        epochs,
-        row.seconds,
-        row.loss,
-        "-" if row.validation_psnr is None else f"{row.validation_psnr:.2f} dB",
-    )
-
-
-def loss_function(
-    network: FSRCNN, settings: TrainSettings, device: torch.device
-) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """A function of lr and hr: what is minimised, and the mean squared error."""
-
-    def loss(lr: Tensor, hr: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
-            out = network.subpixel(lr)
-        errors = (out.float() - hr).square().mean((1, 2, 3))
-        error = errors.mean()
-        return (error if settings.loss == "mse" else (errors + FLOOR).sqrt().mean()), error.detach()
-
-    if not settings.compile:
-        return loss
-    if device.type == "cpu" and not shutil.which("g++"):
-        log.warning("train.compile: no C++ compiler (g++) found; training runs uncompiled, slower")
-        return loss
-    compiled: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = torch.compile(loss, dynamic=False)
-    return compiled

@@ -5,6 +5,8 @@ import torch
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.training.soap import SOAP
 
+FUSED = ("cpu", "cuda")  # devices for which torch has Adam as one kernel
+
 
 def build_optimizer(
     network: FSRCNN, name: str, learning_rate: float, deconvolution_lr_factor: float
@@ -26,5 +28,6 @@ def build_optimizer(
     ]
     groups = [group for group in groups if group["params"]]
     if name == "adam":
-        return torch.optim.Adam(groups, lr=learning_rate, fused=True)
+        is_fused = network.deconvolution.weight.device.type in FUSED
+        return torch.optim.Adam(groups, lr=learning_rate, fused=is_fused)
     return SOAP(groups, lr=learning_rate)

@@ -55,7 +55,7 @@ class SOAP(torch.optim.Optimizer):
             factors = (gradient @ gradient.mT, gradient.mT @ gradient)
             if state["step"] == 0:
                 state["factors"] = [factor * (1 - beta2) for factor in factors]
-                state["bases"] = [torch.linalg.eigh(factor)[1].flip(-1) for factor in factors]
+                state["bases"] = [_eigenvectors(factor) for factor in factors]
             else:
                 for factor, new in zip(state["factors"], factors, strict=True):
                     factor.lerp_(new, 1 - beta2)
@@ -86,9 +86,24 @@ def _refresh(state: dict[str, Any]) -> None:
         image = factor @ basis
         order = (basis * image).sum(-2).argsort(-1, descending=True)
         columns = order[:, None, :].expand_as(image)
-        state["bases"][side] = torch.linalg.qr(image.gather(-1, columns))[0]
+        state["bases"][side] = _orthogonal(image.gather(-1, columns))
         rows = order[:, :, None] if side == 0 else order[:, None, :]
         state["square"] = state["square"].gather(side + 1, rows.expand_as(state["square"]))
+
+
+def _eigenvectors(matrices: Tensor) -> Tensor:
+    """Of symmetric matrices (n, k, k), as columns, from the largest eigenvalue to the smallest."""
+    return torch.linalg.eigh(_with_linalg(matrices))[1].flip(-1).to(matrices)
+
+
+def _orthogonal(matrices: Tensor) -> Tensor:
+    """The Q of matrices' (n, k, k) QR decomposition."""
+    return torch.linalg.qr(_with_linalg(matrices))[0].to(matrices)
+
+
+def _with_linalg(matrices: Tensor) -> Tensor:
+    """The matrices where decompositions exist: MPS has none, and these are too small to matter."""
+    return matrices if matrices.device.type in ("cpu", "cuda") else matrices.cpu()
 
 
 def _matrix_shape(parameter: Tensor) -> tuple[int, ...]:
