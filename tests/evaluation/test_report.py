@@ -66,6 +66,19 @@ def test_other_data_is_set_apart(data):
         assert published not in other
 
 
+def test_other_evaluation_sets_are_set_apart():
+    on_set5, on_own = measurement(2, "91-image", 37.77), measurement(4, "91-image", 31.11)
+    own = dict(on_own.evaluate)
+    own["shots"] = own.pop("Set5")
+    text = markdown([on_own._replace(evaluate=own), on_set5], [], FRAMEWORKS)
+    comparable, _, other = text.partition("## Not comparable: evaluated on shots")
+    assert "31.11" in other
+    assert "31.11" not in comparable
+    assert "| **ours, from scratch** | some CPU, 2 threads |  | 1.2 |" in comparable
+    assert "| shots, reference protocol | ×4 |" in other
+    assert "| Set5, reference protocol | ×2 |" in comparable
+
+
 def test_curves_are_a_picture(tmp_path: Path):
     rows = [{"seconds": 1.0, "train_psnr": 20.0, "validation_psnr": None}]
     draw_curves({"scratch": rows, "transfer": rows}, tmp_path / "curves.png")

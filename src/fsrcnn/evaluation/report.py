@@ -1,7 +1,7 @@
 """The report: what was measured, beside the published figures, as Markdown, and the training curves.
 
 Published figures stand beside those of a training on the 91 images only; what was trained on other
-data has a section of its own.
+data, and what was evaluated on other pictures, has sections of its own.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +14,7 @@ from fsrcnn.files import atomic
 from fsrcnn.limits import SCALES
 
 TRAIN_DATA = "91-image"
+EVALUATION_SETS = ("Set5", "Set14")  # of which figures are published
 # Set5, x4: model, device, PSNR in dB, seconds an epoch.
 PUBLISHED_TRAINING = [
     ("FSRCNN, paper", "", "30.55", ""),
@@ -78,13 +79,17 @@ def markdown(
         parts.append(
             "## Quality\n\nMean of the images, on Y: PSNR in dB / SSIM. Compare within one protocol only."
         )
-        parts += _quality(ours, PUBLISHED_SET5)
+        tables = _quality(ours, PUBLISHED_SET5)
+        parts += [table for name in EVALUATION_SETS for table in tables.pop(name, [])]
+        for name, its in tables.items():
+            parts += [f"## Not comparable: evaluated on {name}\n\nNo published figure is of it.", *its]
     for m in other:
         data = m.evaluate["train_data"]
         parts.append(
             f"## Not comparable: ×{m.scale}, trained on {data}\n\nNot the 91 images: nothing to compare with."
         )
-        parts += [_table(["", "device", "s an epoch"], _our_training(m, [])), *_quality({m.scale: m}, {})]
+        parts.append(_table(["", "device", "s an epoch"], _our_training(m, [])))
+        parts += [table for its in _quality({m.scale: m}, {}).values() for table in its]
     parts.append(
         "## Where it comes from\n\n"
         + _table(["scale", "trained on", "device", "from"], _origins(measurements))
@@ -162,9 +167,8 @@ def _our_training(m: Measurement, psnr_of: Iterable[tuple[str, str]]) -> list[Se
             METHODS[kind],
             device,
             *(
-                f"{m.evaluate[dataset][protocol][kind]['psnr']:.2f}"
+                f"{m.evaluate[dataset][protocol][kind]['psnr']:.2f}" if dataset in m.evaluate else ""
                 for dataset, protocol in psnr_of
-                if dataset in m.evaluate
             ),
             f"{m.train[kind]['seconds_per_epoch']:.1f}",
         )
@@ -175,15 +179,15 @@ def _our_training(m: Measurement, psnr_of: Iterable[tuple[str, str]]) -> list[Se
 def _quality(
     by_scale: Mapping[int, Measurement],
     published_set5: Mapping[str, Sequence[tuple[str, float, float, float]]],
-) -> list[str]:
-    """One table for each data set and protocol, a column for each scale."""
+) -> dict[str, list[str]]:
+    """For each evaluation set a table for each protocol, with a column for each scale."""
     found: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = {}
     for scale in sorted(by_scale):
         for dataset, protocols in by_scale[scale].evaluate.items():
             if isinstance(protocols, Mapping):
                 for protocol, methods in protocols.items():
                     found.setdefault((dataset, protocol), {})[scale] = methods
-    tables = []
+    tables: dict[str, list[str]] = {}
     for (dataset, protocol), columns in found.items():
         rows = [
             (title, *(f"{c[method]['psnr']:.2f} / {c[method]['ssim']:.4f}" for c in columns.values()))
@@ -196,7 +200,7 @@ def _quality(
             ]
             rows[1:1] = published
         header = [f"{dataset}, {protocol} protocol", *(f"×{scale}" for scale in columns)]
-        tables.append(_table(header, rows))
+        tables.setdefault(dataset, []).append(_table(header, rows))
     return tables
 
 
