@@ -2,12 +2,14 @@
 
 import io
 import os
+import subprocess
 import time
 import warnings
 import zlib
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms
 
 from fsrcnn.errors import InputError
@@ -25,6 +27,13 @@ LIMIT = 25
 
 def pixels(*shape, dtype=np.uint8, seed=0):
     return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
+
+
+def png(*chunks):
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+        for kind, data in (*chunks, (b"IEND", b""))
+    )
 
 
 KINDS = [
@@ -59,44 +68,9 @@ def test_sixteen_bit_grey_with_alpha(tmp_path):
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in image)
     header = np.array([4, 5], ">u4").tobytes() + bytes([16, 4, 0, 0, 0])
 
-    def chunk(kind, data):
-        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
-
     path = tmp_path / "a.png"
-    path.write_bytes(
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(rows))
-        + chunk(b"IEND", b"")
-    )
+    path.write_bytes(png((b"IHDR", header), (b"IDAT", zlib.compress(rows))))
     assert np.array_equal(read(path, LIMIT).pixels, image)
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_orientation_is_applied(tmp_path, orientation, dtype):
-    from PIL import ImageOps
-
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    path = tmp_path / "a.png"
-    image = pixels(5, 4, 3)
-    Image.fromarray(image).save(path, exif=exif)
-    with Image.open(path) as stored:
-        expected = np.asarray(ImageOps.exif_transpose(stored))
-    if dtype == np.uint16:
-        plain = tmp_path / "plain.png"
-        write(plain, Picture(image.astype(np.uint16) * 257))
-        # The eXIf chunk goes behind the header of the 16-bit file.
-        data, exif_chunk = plain.read_bytes(), _chunk(path.read_bytes(), b"eXIf")
-        path.write_bytes(data[:33] + exif_chunk + data[33:])
-        expected = expected.astype(np.uint16) * 257
-    assert np.array_equal(read(path, LIMIT).pixels, expected)
-
-
-def _chunk(data, kind):
-    start = data.index(kind) - 4
-    return data[start : start + 12 + int.from_bytes(data[start : start + 4], "big")]
 
 
 def test_palettes_keep_their_transparency():
@@ -150,6 +124,56 @@ def test_pipes_and_missing_files_are_refused_at_once(tmp_path):
             read(tmp_path / name, LIMIT)
 
 
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n(ran) (STARTED) (w) file exch writestring\n"
+
+
+@pytest.mark.parametrize("kind", ["EPS", "GIF", "PPM", "ICO", "PCX", "TGA"])
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".bmp", ".webp"])
+def test_other_decoders_are_not_started(tmp_path, monkeypatch, kind, suffix):
+    path = tmp_path / f"a{suffix}"
+    if kind == "EPS":
+        path.write_bytes(POSTSCRIPT)
+    else:
+        Image.new("RGB", (8, 8)).save(path, kind)
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a program was started"))
+    with pytest.raises(InputError, match=r"not a readable picture \(no PNG, JPEG, WebP, BMP or TIFF\)"):
+        read(path)
+
+
+def test_the_second_picture_of_a_phone_is_no_animation(tmp_path):
+    first, second = (Image.new("RGB", (8, 8), colour) for colour in ("maroon", "teal"))
+    first.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[second])
+    assert np.abs(read(tmp_path / "a.jpg").pixels.astype(int) - (128, 0, 0)).max() < 3
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+@pytest.mark.parametrize("value", [0, 1])
+def test_a_transparent_value_of_grey_in_every_depth(tmp_path, depth, value):
+    """It is given in the file's own depth."""
+    numbers = np.arange(8) % 2**depth
+    row = np.packbits(((numbers[:, None] >> np.arange(depth - 1, -1, -1)) & 1).astype(np.uint8)).tobytes()
+    header = np.array([8, 1], ">u4").tobytes() + bytes([depth, 0, 0, 0, 0])
+    (tmp_path / "a.png").write_bytes(
+        png((b"IHDR", header), (b"tRNS", bytes([0, value])), (b"IDAT", zlib.compress(b"\0" + row)))
+    )
+    result = read(tmp_path / "a.png").pixels
+    assert result[0, :, 0].tolist() == (numbers * 255 // (2**depth - 1)).tolist()
+    assert result[0, :, 1].tolist() == np.where(numbers == value, 0, 255).tolist()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_transparent_colour(tmp_path, dtype):
+    image = pixels(4, 5, 3, dtype=dtype)
+    bits = 8 * image.itemsize
+    rows = b"".join(b"\0" + row.astype(f">u{image.itemsize}").tobytes() for row in image)
+    header = np.array([5, 4], ">u4").tobytes() + bytes([bits, 2, 0, 0, 0])
+    value = image[2, 3].astype(">u2").tobytes()
+    (tmp_path / "a.png").write_bytes(png((b"IHDR", header), (b"tRNS", value), (b"IDAT", zlib.compress(rows))))
+    result = read(tmp_path / "a.png").pixels
+    assert np.array_equal(result[..., :3], image)
+    assert np.argwhere(result[..., 3] == 0).tolist() == [[2, 3]]
+
+
 @pytest.mark.parametrize(
     ("name", "image", "message"),
     [
@@ -196,6 +220,17 @@ def sixteen_bit_seeds(folder):
     for suffix in (".png", ".tif"):
         write(folder / f"seed{suffix}", Picture(pixels(6, 8, 3, dtype=np.uint16), Metadata(ICC)))
         yield suffix, (folder / f"seed{suffix}").read_bytes()
+    image = pixels(32, 48, 4, dtype=np.uint16)
+    for layout in (
+        {"planarconfig": "separate"},
+        {"tile": (16, 16)},
+        {"compression": "lzw"},
+        {"bigtiff": True},
+    ):
+        samples = np.moveaxis(image, -1, 0) if "planarconfig" in layout else image
+        file = io.BytesIO()
+        tifffile.imwrite(file, samples, photometric="rgb", extrasamples=["assocalpha"], **layout)
+        yield ".tif", file.getvalue()
 
 
 def mutated(content, random):
@@ -221,7 +256,7 @@ def mutated(content, random):
     return bytes(data)
 
 
-CASES = 2_550  # 150 of each seed
+CASES = 3_150  # 150 of each seed
 
 
 def test_fuzzed_files_are_upscaled_or_refused(tmp_path):

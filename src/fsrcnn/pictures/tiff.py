@@ -16,7 +16,9 @@ from fsrcnn.pictures.picture import Metadata, Picture, check_frames, check_size,
 
 WHITE_IS_ZERO, GREY, RGB = 0, 1, 2
 COLOUR_SPACES = {3: "palette", 5: "CMYK", 6: "YCbCr"}  # that Pillow turns into RGB, of 8 bits
-JPEG = {6, 7, 33007, 34892}  # compressions that imply a colour conversion of their own
+JPEG = {6, 7}  # compressions that imply a colour conversion of their own
+# None, LZW, Deflate (two numbers), PackBits, LZMA, Zstandard: what only packs.
+PACKED = {1, 5, 8, 32946, 32773, 34925, 50000}
 ASSOCIATED, UNASSOCIATED = 1, 2  # alpha: colours multiplied by it, or not
 REDUCED = 1  # of NewSubfileType
 SAMPLES = 16  # a pixel, at most
@@ -64,7 +66,12 @@ def _is_pillows(page: Any) -> bool:  # noqa: ANN401 - tifffile has no types
         raise InputError(f"colours of the kind {name}; convert to RGB")
     if special and bits > 8:
         raise InputError(f"{bits}-bit {COLOUR_SPACES[int(page.photometric)]}; convert to 16-bit RGB")
-    return special or bits == 1 or page.compression in JPEG
+    if special or bits == 1 or page.compression in JPEG:
+        return True
+    if page.compression not in PACKED:
+        name = getattr(page.compression, "name", page.compression)
+        raise InputError(f"compression of the kind {name}; convert to LZW or Deflate")
+    return False
 
 
 def _bits(page: Any) -> int:  # noqa: ANN401
