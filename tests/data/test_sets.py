@@ -224,16 +224,16 @@ def test_published_patches_become_pictures(tmp_path, out, caplog):
     assert [(pair.image, pair.variant) for pair in pairs[:2]] == [("0000", "1.0 0"), ("0000", "1.0 90")]
     assert hdf5.attributes(train)["made"] == "published patches put back together into 20 pictures"
     assert file.read_bytes() == before
-    assert caplog.records == []
+    assert not [record for record in caplog.records if file.name in record.getMessage()]
 
 
 def test_patches_that_make_no_pictures_are_kept(tmp_path, out, caplog):
     train_hr, _ = published(tmp_path / "mirror")
     train, _ = run(out, mirror=tmp_path / "mirror")
     assert same(train, train_hr)
-    warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert len(warned) == 1
-    assert warned[0].startswith("91-image_x4.h5: the patches are kept as they are")
+    warned = [record for record in caplog.records if "91-image_x4.h5" in record.getMessage()]
+    assert [record.levelno for record in warned] == [logging.WARNING]
+    assert "the patches are kept as they are" in warned[0].getMessage()
 
 
 def test_hdf5_files_in_the_srcnn_layout_are_rebuilt(tmp_path, out, caplog):
