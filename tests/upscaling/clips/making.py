@@ -15,7 +15,7 @@ av: Any = pytest.importorskip("av", reason="PyAV is not installed; pip install '
 CASES = Path(__file__).parents[2] / "cases"
 LOSSLESS = {
     "libx264": {"qp": "0", "preset": "ultrafast"},
-    "libx265": {"x265-params": "lossless=1:log-level=none"},
+    "libx265": {"x265-params": "lossless=1:log-level=none", "bf": "0"},
 }
 
 
@@ -71,7 +71,7 @@ def write_packets(path, images, stamps, codec="mjpeg", pixels="yuvj420p"):
         for i, image in enumerate(images):
             (packet,) = video.encode(av.VideoFrame.from_ndarray(image, "rgb24"))
             packet.time_base, packet.duration = Fraction(1, 1000), 100
-            packet.pts, packet.dts = stamps[i], 100 * i
+            packet.pts, packet.dts = 1000 + stamps[i], i  # the container stores the first alone
             container.mux(packet)
     return path
 

@@ -16,7 +16,8 @@ from fsrcnn.upscaling.clips import frames
 from fsrcnn.upscaling.clips.colour_tags import ColourTags
 from fsrcnn.upscaling.clips.frames import Form
 
-QUALITY = {"preset": "superfast", "crf": "18"}
+# Without B frames packets come in the order of their times, so that MP4 can store each frame's own duration.
+QUALITY = {"preset": "superfast", "crf": "18", "bf": "0"}
 ALPHA = (".mov", ".mkv")
 # Parts of a frame that no encoder here carries over, by the names that people know.
 LOST = {
