@@ -28,7 +28,9 @@ def benchmark() -> None:
         values[f"backends/{name}/latency_ms"] = backend["latency_ms"]["median"]
         for key in ("speedup", "frames_per_second"):
             values[f"backends/{name}/{key}"] = backend[key]
-    runs.add_to_run(path, values)
+    settled = {key: value for key, value in result.items() if not isinstance(value, dict)}
+    conditions = {**settled, **runs.versions()}
+    runs.add_to_run(path, values, tags={f"benchmark.{key}": str(value) for key, value in conditions.items()})
 
 
 if __name__ == "__main__":

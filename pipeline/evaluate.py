@@ -17,7 +17,6 @@ from fsrcnn.evaluation.scores import Score, data_digest, evaluate, evaluation_fi
 from fsrcnn.files import atomic, write_json
 from fsrcnn.network import checkpoint
 from fsrcnn.tracking import runs
-from fsrcnn.tracking.outbox import Candidate
 
 KINDS = ("scratch", "transfer")
 
@@ -45,11 +44,26 @@ def evaluate_networks() -> None:
         table = csv.writer(file)
         table.writerow(Score._fields)
         table.writerows((*s[:4], f"{s.psnr:.4f}", f"{s.ssim:.5f}") for s in scores)
-    train_data = joined(list(sources["train"]))
-    write_json(Path("metrics/evaluate.json"), {"scale": params.scale, "train_data": train_data, **summary})
-
-    champion_of, champion_by = first.stem.rsplit("_", 1)
-    digest = data_digest(first, params.scale)
+    measured_on = [
+        runs.Dataset(
+            "/".join(file.stem.rsplit("_", 1)),
+            file,
+            data_digest(file, params.scale),
+            hdf5.attributes(file)["made"],
+            context="evaluation",
+        )
+        for file in evaluation_files(data / "evaluation", sets)
+    ]
+    write_json(
+        Path("metrics/evaluate.json"),
+        {
+            "scale": params.scale,
+            "train_data": joined(list(sources["train"])),
+            "champion_by": measured_on[0].name,
+            "champion_data": measured_on[0].sha256,
+            **summary,
+        },
+    )
     for kind, path in files.items():
         values = {
             f"{dataset}/{protocol}/{name}": value
@@ -57,9 +71,7 @@ def evaluate_networks() -> None:
             for protocol, methods in protocols.items()
             for name, value in methods[kind].items()
         }
-        psnr = summary[champion_of][champion_by][kind]["psnr"]
-        candidate = Candidate(scale=params.scale, psnr=psnr, data_digest=digest)
-        runs.add_to_run(path, values, [picture] if kind == "scratch" else [], candidate)
+        runs.add_to_run(path, values, [picture] if kind == "scratch" else [], measured_on)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ def finetune() -> None:
         folder=folder,
         device=where,
         seed=params.seed,
+        recipe=params.recipe,
         source=source,
     )
 

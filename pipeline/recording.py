@@ -42,18 +42,18 @@ def record_training(
     folder: Path,
     device: Device,
     seed: int,
+    recipe: str,
     source: Path | None = None,
 ) -> None:
     """Train, log to MLflow as it goes, and write `models/x<scale>/<kind>.safetensors` and `.json`.
 
-    `kind` is "scratch" or "transfer"; `folder` holds the training sets; `source` are the weights that a
-    transfer started from. A training that was interrupted goes on, and so does its run. Under `torchrun`
-    the processes share the batches, and the first one writes and logs.
+    `kind` is "scratch" or "transfer", `recipe` "ours" or "reference"; `folder` holds the training sets;
+    `source` are the weights that a transfer started from. A training that was interrupted goes on, and so
+    does its run. Under `torchrun` the processes share the batches, and the first one writes and logs.
     """
     workers = _join(device, settings)
     settings = with_precision(settings, device)
     framework, version = framework_version(device)
-    shape = {"d": network.d, "s": network.s, "m": network.m}
     sets = training_sets(folder)
     train_data = joined([each.name for each in sets])
     digests = {each.name: sha256(each.path) for each in sets}
@@ -63,18 +63,25 @@ def record_training(
         "seed": seed,
         "device": device.type,
         "framework": framework,
-        "model": shape,
+        "recipe": recipe,
+        **{f"model.{key}": getattr(network, key) for key in ("d", "s", "m")},
+        **{f"train.{key}": value for key, value in settings.model_dump().items()},
     }
-    recipe = f"{settings.optimizer} {settings.sampling}"
-    if framework != "torch":
-        recipe = f"{framework} {recipe}"
-    tags = {"kind": kind, "scale": str(network.scale), "data": train_data, "recipe": recipe}
+    threads = torch.get_num_threads() * workers.world_size
+    tags = {
+        "kind": kind,
+        "scale": str(network.scale),
+        "data": train_data,
+        "device_name": description(device),
+        "threads": str(threads),
+        **runs.versions(),
+    }
     datasets = [
         runs.Dataset(f"{each.name}_x{network.scale}", each.path, digests[each.name], each.made)
         for each in sets
     ]
 
-    identity = {**params, "data": digests, "workers": workers.world_size, "train": settings.model_dump()}
+    identity = {**params, "data": digests, "workers": workers.world_size}
     if source is not None:
         identity["source"] = sha256(source)
     state = TrainingState(path.with_suffix(".state"), identity)
@@ -85,17 +92,16 @@ def record_training(
 
     runs.connect(stage.repository_root())
     with runs.training_run(
-        f"x{network.scale} {kind} {recipe} seed {seed}",
+        f"x{network.scale} {kind}",
         output=path,
-        params={**params, "train": settings.model_dump()},
+        params=params,
         tags=tags,
         datasets=datasets,
-        resume=state.load() is not None,
         description=f"FSRCNN({network.d}, {network.s}, {network.m}) at x{network.scale}, "
         f"{'from scratch' if kind == 'scratch' else 'transferred'}, trained on {train_data}.",
+        source=source,
+        resume=state.load() is not None,
     ) as run:
-        if source is not None:
-            run.started_from(source)
 
         def log_epoch(row: Epoch) -> None:
             values = {METRICS[key]: value for key, value in row._asdict().items() if key in METRICS}
@@ -125,12 +131,14 @@ def record_training(
     seconds = [b - a for a, b in itertools.pairwise([0.0, *(row.seconds for row in curve)])]
     record = {
         "scale": network.scale,
+        "run_id": run.id,
+        "weights_sha256": sha256(path),
         "train_data": train_data,
         "framework": framework,
         "framework_version": version,
         "device": description(device),
         "precision": settings.precision,
-        "threads": torch.get_num_threads() * workers.world_size,
+        "threads": threads,
         "seconds_per_epoch": statistics.median(seconds),
         "curve": [row._asdict() for row in curve],
     }

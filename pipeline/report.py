@@ -68,6 +68,7 @@ def _last_epoch(record: dict[str, Any]) -> dict[str, Any]:
     last = record["curve"][-1]
     return {
         "scale": record["scale"],
+        "run_id": record.get("run_id"),  # networks of before 2026-11-26 do not name it
         "epochs": last["epoch"],
         "steps": last["step"],
         "seconds": round(last["seconds"], 1),

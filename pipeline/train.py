@@ -25,7 +25,14 @@ def train() -> None:
     torch.manual_seed(params.seed)
     network = FSRCNN(scale, model.d, model.s, model.m)
     recording.record_training(
-        network, data, settings, kind="scratch", folder=folder, device=where, seed=params.seed
+        network,
+        data,
+        settings,
+        kind="scratch",
+        folder=folder,
+        device=where,
+        seed=params.seed,
+        recipe=params.recipe,
     )
 
 

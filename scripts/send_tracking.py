@@ -14,16 +14,16 @@ from fsrcnn.tracking import runs
 
 
 def main() -> None:
-    """Send everything in `outbox/`; say which trainings wait for being run again."""
+    """Send everything in `records/`; say which trainings wait for being run again."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        left = runs.connect(Path(__file__).resolve().parents[1])
+        unsent, resumable = runs.connect(Path(__file__).resolve().parents[1])
     except InputError as error:
         sys.exit(f"error: {error}")
-    for run_id in left.resumable:
+    for run_id in resumable:
         print(f"run {run_id}: its training was interrupted; it goes on when its stage is run again")
-    if left.unsent:
-        sys.exit(f"error: {left.unsent} entries in outbox/ could not be sent")
+    if unsent:
+        sys.exit(f"error: {unsent} of records/ could not be sent")
     print("nothing is left to send")
 
 

@@ -33,7 +33,7 @@ class Server:
             self.process = subprocess.Popen(
                 command, stdout=log, stderr=log, env=environment, cwd=self.folder, start_new_session=True
             )
-        for _ in range(600):
+        for _ in range(1800):
             try:
                 if requests.get(f"{self.uri}/health", timeout=5).ok:
                     return

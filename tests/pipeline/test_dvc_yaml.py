@@ -19,10 +19,10 @@ PLUMBING = {
     "src/fsrcnn/mindspore/device.py",
     "src/fsrcnn/training/interrupts.py",
     "src/fsrcnn/tracking/logged_model.py",
-    "src/fsrcnn/tracking/outbox.py",
+    "src/fsrcnn/tracking/record.py",
     "src/fsrcnn/tracking/registry.py",
     "src/fsrcnn/training/resume.py",
-    "src/fsrcnn/tracking/sending.py",
+    "src/fsrcnn/tracking/sync.py",
     "src/fsrcnn/limits.py",
     "src/fsrcnn/settings.py",
     "src/fsrcnn/system.py",
@@ -40,6 +40,8 @@ def imported(script: Path) -> set[Path]:
         if path in seen:
             continue
         seen.add(path)
+        if path.parent.name == "tracking":  # what it reads to log a model decides no output
+            continue
         for node in ast.walk(ast.parse(path.read_text())):
             names = []
             if isinstance(node, ast.Import):

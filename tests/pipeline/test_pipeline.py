@@ -4,11 +4,15 @@ import json
 import re
 import shutil
 import time
+from importlib import metadata
 
 import mlflow
 import pytest
+import yaml
 from mlflow import MlflowClient
 from PIL import Image
+
+from fsrcnn.files import sha256
 
 
 def test_every_stage_ran(project):
@@ -20,6 +24,7 @@ def test_every_stage_ran(project):
         "train@3",
         "finetune",
         "evaluate",
+        "promote",
         "benchmark",
     ):
         assert f"Running stage '{name}'" in project.output
@@ -56,7 +61,9 @@ def test_every_trained_model_is_one_run(project):
         assert run.info.run_name.startswith(name)
         assert run.data.tags["git_commit"] == head
         assert run.data.params["train.batch_size"] == "4"
-        assert run.inputs.dataset_inputs[0].dataset.name.startswith("sample_x")
+        assert [i.dataset.name for i in run.inputs.dataset_inputs if i.tags[0].value == "training"] == [
+            f"sample_{name.split()[0]}"
+        ]
         assert len(run.outputs.model_outputs) == 1
     for kind in ("scratch", "transfer"):
         logged = runs[f"x4 {kind}"].data.metrics
@@ -66,18 +73,56 @@ def test_every_trained_model_is_one_run(project):
     assert runs["x4 transfer"].data.tags["source_run_id"] == runs["x3 scratch"].info.run_id
 
 
-def test_the_better_network_is_champion(project):
-    project.runs()  # chooses the store
+def test_networks_are_registered_and_the_demo_is_not_champion(project):
+    runs = project.runs()  # chooses the store
     client = mlflow.MlflowClient()
     versions = client.search_model_versions("name = 'fsrcnn-x4'")
-    assert len(versions) == 2
-    scored = {
-        version.version: float(next(v for key, v in version.tags.items() if key.startswith("psnr_")))
-        for version in versions
-    }
-    reached = [m["psnr"] for m in list(project.metrics("evaluate")["sample"]["reference"].values())[1:]]
-    assert sorted(scored.values()) == pytest.approx(sorted(reached))
-    assert client.get_model_version_by_alias("fsrcnn-x4", "champion").version == max(scored, key=scored.get)
+    figures = project.metrics("evaluate")["sample"]["reference"]
+    reached = {runs[f"x4 {kind}"].info.run_id: figures[kind]["psnr"] for kind in ("scratch", "transfer")}
+    assert {version.run_id for version in versions} == set(reached)
+    for version in versions:
+        (psnr,) = [value for key, value in version.tags.items() if key.startswith("psnr_")]
+        assert float(psnr) == pytest.approx(reached[version.run_id])
+        assert f"sample, reference protocol: {reached[version.run_id]:.2f} dB" in version.description
+        assert f"bicubic {figures['bicubic']['psnr']:.2f} dB" in version.description
+        model = client.get_logged_model(version.model_id)
+        (registered,) = json.loads(model.tags["mlflow.modelVersions"])
+        assert registered == {"name": "fsrcnn-x4", "version": version.version}
+    assert client.get_registered_model("fsrcnn-x4").aliases == {}
+    assert project.output.count("not for champion: data.source is sample") == 1
+    assert set(project.metrics("promotion")["objections"]) == {"scratch", "transfer"}
+
+
+def test_commit_and_run_name_each_other(project):
+    runs, lock = project.runs(), yaml.safe_load((project.folder / "dvc.lock").read_text())["stages"]
+    named = project.metrics("train")
+    outs = {out["path"]: out["md5"] for name in ("train@4", "finetune") for out in lock[name]["outs"]}
+    for kind in ("scratch", "transfer"):
+        run = runs[f"x4 {kind}"]
+        path = f"models/x4/{kind}.safetensors"
+        assert named[kind]["run_id"] == run.info.run_id
+        assert run.data.tags["weights_md5"] == outs[path]
+        assert run.data.tags["weights_sha256"] == sha256(project.folder / path)
+        assert run.data.params["recipe"] == "ours"
+        assert run.info.run_name == f"x4 {kind} #{run.data.tags['git_commit'][:7]}"
+    assert named["source"]["run_id"] == runs["x3 scratch"].info.run_id
+
+
+def test_figures_name_their_data_and_conditions(project):
+    run = project.runs()["x4 scratch"]
+    inputs = {i.dataset.name: i for i in run.inputs.dataset_inputs}
+    assert set(inputs) == {"sample_x4", "sample/reference", "sample/standard"}
+    assert [tag.value for tag in inputs["sample/standard"].tags] == ["evaluation"]
+    model = mlflow.get_logged_model(run.outputs.model_outputs[0].model_id)
+    for name in ("sample/reference", "sample/standard"):
+        digests = {(m.dataset_name, m.dataset_digest) for m in model.metrics if m.key.startswith(f"{name}/")}
+        assert digests == {(name, inputs[name].dataset.digest)}
+    benchmark = project.metrics("benchmark")
+    for key in ("device_name", "threads", "warmup", "iterations", "batch_size", "torch"):
+        assert run.data.tags[f"benchmark.{key}"] == str(benchmark[key])
+    for package in ("torch", "mlflow", "numpy"):
+        assert run.data.tags[f"version.{package}"] == metadata.version(package)
+        assert run.data.tags[f"benchmark.version.{package}"] == metadata.version(package)
 
 
 def test_plots_and_picture(project):
@@ -175,12 +220,21 @@ def test_sweep_with_two_workers(project):
     head = project.git("rev-parse", "HEAD").strip()
     for run in finished:
         tags, scale = run.data.tags, run.data.tags["scale"]
-        assert (tags["git_commit"], tags["data"], tags["recipe"]) == (head, "sample", "soap crops")
+        assert (tags["git_commit"], tags["data"]) == (head, "sample")
+        assert run.info.run_name == f"x{scale} {tags['kind']} {tags['dvc_experiment']}"
         assert len(MlflowClient().get_metric_history(run.info.run_id, "training/loss")) == run_epochs(run)
         (summary,) = [summary for summary in shown.values() if str(summary["scale"]) == scale]
         psnr = summary[f"psnr_{tags['kind']}"]
         history = MlflowClient().get_metric_history(run.info.run_id, "sample/standard/psnr")
         assert [m.value for m in history] == [pytest.approx(psnr)]
+    # From MLflow an experiment finds also the network that it restored.
+    (restored,) = [run for run in runs if "dvc_experiment" not in run.data.tags and is_x3_scratch(run)]
+    (experiment,) = {run.data.tags["dvc_experiment"] for run in finished if run.data.tags["scale"] == "3"}
+    assert f"dvc_experiment.{experiment}" in restored.data.tags
+
+
+def is_x3_scratch(run: mlflow.entities.Run) -> bool:
+    return (run.data.tags["scale"], run.data.tags["kind"]) == ("3", "scratch")
 
 
 def run_epochs(run: mlflow.entities.Run) -> int:

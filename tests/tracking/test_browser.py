@@ -89,7 +89,7 @@ def test_comparison_of_two_runs(project, runs, url, page):
 def test_a_run_says_what_it_is_and_links_to_its_source(runs, url, page):
     run, source = runs["x4 transfer"], runs["x3 scratch"]
     page.open(url + place(run))
-    page.wait_for("recipe", "soap crops", "git_commit", "sample_x4", "Started from the weights of")
+    page.wait_for("recipe", "ours", "git_commit", "sample_x4", "Started from the weights of")
     page.driver.find_element(By.LINK_TEXT, source.info.run_name).click()
     page.driver.switch_to.window(page.driver.window_handles[-1])  # MLflow opens a tab for it
     page.wait_for("sample_x3", f"Transferred in {run.info.run_name}")

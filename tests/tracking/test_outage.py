@@ -10,6 +10,7 @@ from unittest.mock import Mock
 
 import evaluate
 import mlflow
+import promote
 import pytest
 import torch
 import yaml
@@ -25,7 +26,8 @@ from fsrcnn.evaluation.comparison import draw_comparison
 from fsrcnn.network import checkpoint
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.tracking import registry, runs, store
-from fsrcnn.tracking.outbox import Candidate
+from fsrcnn.tracking.record import Candidate
+from fsrcnn.tracking.sync import sync
 from tests.mlflow_server import Server
 from tests.project import ROOT
 
@@ -58,7 +60,7 @@ def save_weights(path: Path = OUTPUT, seed: int = 1) -> None:
 
 
 def left(root: Path) -> list[Path]:
-    return list((root / "outbox").glob("*"))
+    return list((root / "records").glob("*"))
 
 
 def curve(run_id: str, name: str = "training/loss") -> list[tuple[int, float]]:
@@ -83,7 +85,7 @@ def test_server_dies_half_way(server, tmp_path, caplog):
         run.model(OUTPUT)
     assert time.monotonic() - started < 30
     assert "scripts/send_tracking.py" in caplog.text
-    assert runs.add_to_run(OUTPUT, {"Set5/psnr": 30.5})
+    runs.add_to_run(OUTPUT, {"Set5/psnr": 30.5})
     assert left(tmp_path)
     with pytest.raises(InputError, match="start its server"):
         runs.connect(tmp_path)
@@ -128,13 +130,27 @@ def test_server_dies_before_an_evaluation_is_logged(server, tmp_path, monkeypatc
         assert left(tmp_path) == []
     for kind, run_id in made.items():
         assert curve(run_id, "Set5/reference/psnr") == [(0, scores[kind]["psnr"])]
-    (figure,) = MlflowClient().list_artifacts(runs["scratch"], "figures")
+    (figure,) = MlflowClient().list_artifacts(made["scratch"], "figures")
     assert figure.path == "figures/comparison.png"
+
+    def register_without_server(*arguments):
+        server.kill()
+        return register(*arguments)
+
+    register = registry.register
+    monkeypatch.setattr(registry, "register", register_without_server)
+    promote.promote()
+    monkeypatch.setattr(registry, "register", register)
+    assert json.loads(Path("metrics/promotion.json").read_text())["set"] == "Set5"
+    server.start()
+    for _ in range(2):
+        assert runs.connect(tmp_path) == (0, [])
+        assert left(tmp_path) == []
     versions = {version.run_id: version for version in MlflowClient().search_model_versions()}
-    assert set(versions) == set(runs.values())
+    assert set(versions) == set(made.values())
     best = max(runs, key=lambda kind: scores[kind]["psnr"])
     champion = MlflowClient().get_model_version_by_alias("fsrcnn-x2", registry.CHAMPION)
-    assert champion.version == versions[runs[best]].version
+    assert champion.version == versions[made[best]].version
 
 
 TRAINING = """
@@ -192,15 +208,49 @@ def test_training_that_starts_anew_is_another_run(local_store):
     assert left(local_store) == []
 
 
-def test_entry_of_a_vanished_working_copy_or_run_is_dropped(local_store):
+def test_record_of_a_vanished_working_copy_is_dropped(local_store):
     interrupted(1)
     OUTPUT.parent.rmdir()
     assert runs.connect(local_store) == (0, [])
+    assert left(local_store) == []
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_deleted_run_does_not_stop_the_next_training(local_store, resume):
     MlflowClient().delete_run(interrupted(1))
-    with runs.training_run("run", output=OUTPUT, params={}, tags={}, resume=True) as run:
+    with runs.training_run("run", output=OUTPUT, params={}, tags={}, resume=resume) as run:
         run.metrics(1, {"training/loss": 1.0})
     assert MlflowClient().get_run(run.id).info.status == "FINISHED"
     assert left(local_store) == []
+
+
+def test_run_that_is_deleted_while_its_training_goes_on(local_store, caplog):
+    with runs.training_run("run", output=OUTPUT, params={}, tags={}) as run:
+        MlflowClient().delete_run(run.id)
+        for epoch in EPOCHS:
+            run.metrics(epoch, {"training/loss": 1 / epoch})
+        assert caplog.text.count("its run was deleted") == 1
+    assert left(local_store) == []
+    with runs.training_run("run", output=OUTPUT, params={}, tags={}) as run:
+        pass
+    assert only_run().info.run_id == run.id
+
+
+def test_sync_again_changes_nothing(local_store):
+    """As after a kill between sending something and noting that it was sent."""
+    save_weights()
+    data = runs.Dataset("91-image", Path("train.h5"), "ab" * 32, "here")
+    with runs.training_run("run", output=OUTPUT, params={"a": 1}, tags={}, datasets=[data]) as run:
+        for epoch in EPOCHS:
+            run.record.sent, run.record.run_id = 0, None
+            run.metrics(epoch, {"training/loss": 1 / epoch})
+        run.model(OUTPUT)
+        sync(run.record)
+        run.model(OUTPUT)
+    made = only_run()
+    assert (made.info.run_id, made.info.status, made.data.params) == (run.id, "FINISHED", {"a": "1"})
+    assert curve(run.id) == [(epoch, 1 / epoch) for epoch in EPOCHS]
+    assert len(made.inputs.dataset_inputs) == len(made.outputs.model_outputs) == 1
 
 
 def test_same_result_twice_is_one_point(local_store):
@@ -208,7 +258,7 @@ def test_same_result_twice_is_one_point(local_store):
     with runs.training_run("run", output=OUTPUT, params={}, tags={}) as run:
         run.model(OUTPUT)
     for value in (30.5, 30.5, 30.6):
-        assert runs.add_to_run(OUTPUT, {"Set5/psnr": value})
+        runs.add_to_run(OUTPUT, {"Set5/psnr": value})
     assert curve(run.id, "Set5/psnr") == [(0, 30.5), (0, 30.6)]
 
 
@@ -219,7 +269,8 @@ def test_server_dies_between_results_and_registry(local_store, monkeypatch):
     candidate = Candidate(scale=2, psnr=30.5, data_digest="a" * 64)
     with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "create_model_version", Mock(side_effect=OSError("the server is away")))
-        assert runs.add_to_run(OUTPUT, {"Set5/psnr": 30.5}, candidate=candidate)
+        runs.add_to_run(OUTPUT, {"Set5/psnr": 30.5})
+        runs.promote(OUTPUT, candidate)
     OUTPUT.unlink()  # what is registered is the model that MLflow has
     assert runs.connect(local_store) == (0, [])
     assert curve(run.id, "Set5/psnr") == [(0, 30.5)]

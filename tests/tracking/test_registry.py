@@ -11,7 +11,7 @@ from fsrcnn.network import checkpoint
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.tracking import registry, store
 from fsrcnn.tracking.logged_model import log_model
-from fsrcnn.tracking.outbox import Candidate
+from fsrcnn.tracking.record import Candidate
 
 SET5, OTHER = "a" * 64, "b" * 64
 
@@ -41,8 +41,8 @@ def trained(folder, seed):
     return path
 
 
-def register(path, psnr, data_digest):
-    candidate = Candidate(scale=2, psnr=psnr, data_digest=data_digest)
+def register(path, psnr, data_digest, *, eligible=True):
+    candidate = Candidate(scale=2, psnr=psnr, data_digest=data_digest, description="d", eligible=eligible)
     return registry.register(files.sha256(path), candidate)
 
 
@@ -84,6 +84,17 @@ def test_other_data_is_not_compared(client, tmp_path, caplog):
     assert champion(client) == two
 
 
+def test_what_is_not_eligible_is_registered_and_never_champion(client, tmp_path):
+    first, second = trained(tmp_path, 7), trained(tmp_path, 8)
+    version = register(first, 40.0, OTHER, eligible=False)
+    assert client.get_registered_model("fsrcnn-x2").aliases == {}
+    shown = client.get_model_version("fsrcnn-x2", version.version)
+    assert (shown.description, shown.tags["weights_sha256"]) == ("d", files.sha256(first))
+    two = register(second, 30.0, SET5).version
+    register(first, 41.0, SET5, eligible=False)
+    assert champion(client) == two
+
+
 def test_weights_that_no_run_made(client, tmp_path):
     path = tmp_path / "foreign.safetensors"
     checkpoint.save(FSRCNN(2, d=2, s=1, m=1), path, {})
@@ -98,7 +109,7 @@ import sys
 from pathlib import Path
 from fsrcnn.tracking import registry
 from fsrcnn.tracking import store
-from fsrcnn.tracking.outbox import Candidate
+from fsrcnn.tracking.record import Candidate
 store.connect(Path(sys.argv[1]))
 for argument in sys.argv[2:]:
     weights, psnr = argument.split("=")

@@ -20,7 +20,7 @@ from fsrcnn.errors import InputError
 from fsrcnn.network import checkpoint
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.tracking import runs
-from fsrcnn.tracking.outbox import Candidate
+from fsrcnn.tracking.record import Candidate
 from fsrcnn.upscaling.image import Upscaler
 
 OUTPUT = Path("models/x2/scratch.safetensors")
@@ -64,24 +64,19 @@ def all_runs(client):
 def test_run_holds_what_was_logged(client, root, tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_EXP_NAME", "brave-lens")
     monkeypatch.setenv("DVC_STAGE", "train@2")
-    figure = tmp_path / "curve.svg"
-    figure.write_text("<svg/>")
     link = "https://example.org/T91.zip"
     datasets = [
         runs.Dataset("t91", Path("data/t91.h5"), "ab" * 32, link),
         runs.Dataset("set5", Path("data/set5"), "cd" * 32, "data/set5", context="validation"),
     ]
-    params = {"network": {"d": 56, "s": 12}, "steps": 10}
+    params = {"network.d": 56, "network.s": 12, "steps": 10}
     tags = {"scale": "2", "kind": "scratch"}
-    with runs.training_run(
-        "x2 scratch · adam", output=OUTPUT, params=params, tags=tags, datasets=datasets
-    ) as run:
+    with runs.training_run("x2 scratch", output=OUTPUT, params=params, tags=tags, datasets=datasets) as run:
         run.metrics(1, {"loss": 0.5, "psnr": 30.0})
         run.metrics(2, {"loss": 0.25})
-        run.figure(figure)
 
     stored = client.get_run(run.id)
-    assert stored.info.run_name == "x2 scratch · adam"
+    assert stored.info.run_name == "x2 scratch brave-lens"
     assert stored.info.status == "FINISHED"
     assert stored.data.params == {"network.d": "56", "network.s": "12", "steps": "10"}
     assert stored.data.tags.items() >= tags.items()
@@ -89,8 +84,6 @@ def test_run_holds_what_was_logged(client, root, tmp_path, monkeypatch):
     assert stored.data.tags["dvc_stage"] == "train@2"
     history = [(m.step, m.value) for m in client.get_metric_history(run.id, "loss")]
     assert history == [(1, 0.5), (2, 0.25)]
-    assert [a.path for a in client.list_artifacts(run.id, "figures")] == ["figures/curve.svg"]
-    assert (root / "mlartifacts" / run.id).is_dir()
 
     inputs = {i.dataset.name: i for i in stored.inputs.dataset_inputs}
     t91 = inputs["t91"]
@@ -161,16 +154,18 @@ def test_model_gives_what_the_library_gives(client, root, tmp_path):
         image = rng.integers(0, 256, (5, 7, channels), dtype=np.uint8)[:, ::-1]
         output = model.predict(image)
         assert output.shape == (10, 14, channels)
-        np.testing.assert_array_equal(output.squeeze(), Upscaler(network)(image.squeeze()))
+        np.testing.assert_array_equal(
+            output.squeeze(), Upscaler(checkpoint.weights_of(network))(image.squeeze())
+        )
     png = model.predict(image, params={"encoding": "png"})
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(png)))), output)
 
     stored = {p.name for p in (root / "mlartifacts").rglob("*")}
-    assert {"x2.safetensors", "mlflow_model.py", "MLmodel"} <= stored
+    assert {"x2.safetensors", "pyfunc.py", "MLmodel"} <= stored
     assert not [name for name in stored if name.endswith((".pkl", ".pickle", ".pt", ".pth"))]
 
 
-def test_add_to_run_finds_the_run_by_its_weights(client, tmp_path):
+def test_add_to_run_finds_the_run_by_its_weights(client, root, tmp_path, monkeypatch):
     path, _ = make_weights(tmp_path / "x2.safetensors", seed=2)
     figure = tmp_path / "set5.png"
     figure.write_bytes(b"png")
@@ -178,22 +173,32 @@ def test_add_to_run_finds_the_run_by_its_weights(client, tmp_path):
         with runs.training_run("evaluated", output=OUTPUT, params={}, tags={}) as run:
             run.model(path)
 
-    assert runs.add_to_run(path, {"Set5/reference/psnr": 36.5}, [figure])
+    set5 = runs.Dataset("Set5/reference", Path("data/Set5.h5"), "ef" * 32, "Set5", context="evaluation")
+    monkeypatch.setenv("DVC_EXP_NAME", "brave-lens")
+    runs.add_to_run(path, {"Set5/reference/psnr": 36.5}, [figure], [set5], {"threads": "2"})
     stored = client.get_run(run.id)  # the later of the two runs with the same weights
     assert stored.data.metrics == {"Set5/reference/psnr": 36.5}
     assert stored.info.status == "FINISHED"
     assert [a.path for a in client.list_artifacts(run.id, "figures")] == ["figures/set5.png"]
+    assert (root / "mlartifacts" / run.id).is_dir()
     model = mlflow.get_logged_model(model_uri(client, run).removeprefix("models:/"))
-    assert [(m.key, m.value) for m in model.metrics] == [("Set5/reference/psnr", 36.5)]
+    (metric,) = model.metrics
+    assert (metric.key, metric.value, metric.dataset_name) == ("Set5/reference/psnr", 36.5, "Set5/reference")
+    assert ("ef" * 32).startswith(metric.dataset_digest)
+    assert [i.tags[0].value for i in stored.inputs.dataset_inputs] == ["evaluation"]
+    assert (
+        stored.data.tags.items()
+        >= {"threads": "2", "dvc_experiment.brave-lens": "used these weights"}.items()
+    )
 
 
 def test_unknown_weights_make_no_run(client, tmp_path, caplog):
     path, _ = make_weights(tmp_path / "other.safetensors", seed=3)
     before = len(all_runs(client))
-    with caplog.at_level(logging.WARNING, logger="fsrcnn.tracking.runs"):
-        candidate = Candidate(scale=2, psnr=1.0, data_digest="a" * 64)
-        assert not runs.add_to_run(path, {"Set5/psnr": 1.0}, candidate=candidate)
-    assert "other.safetensors; its results are not tracked" in caplog.text
+    with caplog.at_level(logging.WARNING, logger="fsrcnn.tracking.sync"):
+        runs.add_to_run(path, {"Set5/psnr": 1.0})
+        runs.promote(path, Candidate(scale=2, psnr=1.0, data_digest="a" * 64))
+    assert "other.safetensors: no MLflow run made it" in caplog.text
     assert "other.safetensors; it is not registered" in caplog.text
     assert len(all_runs(client)) == before
 
@@ -203,15 +208,15 @@ def test_transfer_links_to_its_source(client, tmp_path):
     unknown, _ = make_weights(tmp_path / "unknown.safetensors", seed=5)
     with runs.training_run("x3 scratch", output=OUTPUT, params={}, tags={}) as source:
         source.model(path)
-    with runs.training_run("x2 transfer", output=OUTPUT, params={}, tags={}) as run:
-        run.started_from(path)
+    with runs.training_run("x2 transfer", output=OUTPUT, params={}, tags={}, source=path) as run:
+        pass
     tags = client.get_run(run.id).data.tags
     assert tags["source_run_id"] == source.id
     assert tags["source_weights_sha256"] == files.sha256(path)
     assert f"[x3 scratch](#/experiments/1/runs/{source.id})" in tags["mlflow.note.content"]
 
-    with runs.training_run("x2 transfer", output=OUTPUT, params={}, tags={}) as run:
-        run.started_from(unknown)
+    with runs.training_run("x2 transfer", output=OUTPUT, params={}, tags={}, source=unknown) as run:
+        pass
     tags = client.get_run(run.id).data.tags
     assert tags["source_weights_sha256"] == files.sha256(unknown)
     assert "source_run_id" not in tags

@@ -1,5 +1,6 @@
 """Weights as a logged MLflow model: the signature, the packages it needs, and its tag."""
 
+import hashlib
 from importlib.metadata import version
 from pathlib import Path
 
@@ -33,7 +34,7 @@ EXAMPLE = np.linspace(0, 255, 8 * 8 * 3).astype(np.uint8).reshape(8, 8, 3)
 def log_model(weights_path: Path) -> str:
     """Log a weights file as a model of the active run; its URI, for `mlflow.pyfunc.load_model`.
 
-    The model is known by the tag `weights_sha256`. It also loads where this package is not installed.
+    The model is known by its `weights_tags`. It also loads where this package is not installed.
     """
     info = mlflow.pyfunc.log_model(
         name="model",
@@ -46,6 +47,13 @@ def log_model(weights_path: Path) -> str:
         # ("+cpu") is left out: the package index does not know it.
         pip_requirements=[f"{p}=={version(p).partition('+')[0]}" for p in PACKAGES],
         metadata=read_metadata(weights_path),
-        tags={"weights_sha256": files.sha256(weights_path)},
+        tags=weights_tags(weights_path),
     )
     return str(info.model_uri)
+
+
+def weights_tags(path: Path) -> dict[str, str]:
+    """The digests that name a weights file: `weights_sha256`, and `weights_md5`, as in dvc.lock."""
+    with path.open("rb") as file:
+        md5 = hashlib.file_digest(file, "md5").hexdigest()
+    return {"weights_md5": md5, "weights_sha256": files.sha256(path)}

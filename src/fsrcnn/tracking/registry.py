@@ -4,16 +4,15 @@ A version is one weights file. It carries, for each evaluation data it was score
 with the PSNR in dB; PSNRs are compared on the same digest alone.
 """
 
+import json
 import logging
-from contextlib import nullcontext
 
-import mlflow
-from filelock import FileLock
 from mlflow import MlflowClient, MlflowException
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
-from fsrcnn.tracking.outbox import Candidate
-from fsrcnn.tracking.store import EXPERIMENT
+from fsrcnn.tracking.record import Candidate
+from fsrcnn.tracking.store import experiment_id, turn
 
 log = logging.getLogger(__name__)
 
@@ -23,25 +22,28 @@ CHAMPION = "champion"
 def register(weights_sha256: str, candidate: Candidate) -> ModelVersion | None:
     """Register the model that has these weights, once, and make it champion if it is the best.
 
-    The alias moves to a version with a higher PSNR on the candidate's data than the champion has; the
-    first version gets it unopposed. If the champion was never scored on that data, it stays, and a
-    warning says so. Evaluations that use one SQLite store at the same time take turns; on a tracking
-    server they do not.
+    The alias moves to an eligible version with a higher PSNR on the candidate's data than the champion
+    has; the first eligible one gets it unopposed. If the champion was never scored on that data, it
+    stays, and a warning says so. Promotions that use one SQLite store at the same time take turns; on
+    a tracking server they do not.
 
     Returns the version; None if the store has no model with these weights.
     """
-    with _turn():
-        version = _version(MlflowClient(), f"fsrcnn-x{candidate.scale}", weights_sha256)
+    client = MlflowClient()
+    with turn():
+        version = _version(client, f"fsrcnn-x{candidate.scale}", weights_sha256)
         if version is not None:
+            client.update_model_version(version.name, version.version, candidate.description)
             tag = f"psnr_{candidate.data_digest[:16]}"
-            _challenge(MlflowClient(), version, tag, candidate.psnr)
+            client.set_model_version_tag(version.name, version.version, tag, f"{candidate.psnr:.4f}")
+            if candidate.eligible:
+                _challenge(client, version, tag, candidate.psnr)
     return version
 
 
 def _challenge(client: MlflowClient, version: ModelVersion, tag: str, psnr: float) -> None:
-    """Record the PSNR of a version; make it champion if it is higher than the champion's."""
+    """Make a version the champion if its PSNR is higher than the champion's."""
     name = version.name
-    client.set_model_version_tag(name, version.version, tag, f"{psnr:.4f}")
     champion = _champion(client, name)
     if champion is not None and champion.version == version.version:
         return
@@ -63,22 +65,24 @@ def _version(client: MlflowClient, name: str, weights_sha256: str) -> ModelVersi
     for version in client.search_model_versions(f"name = '{name}'"):
         if version.tags.get("weights_sha256") == weights_sha256:
             return version
-    experiment = client.get_experiment_by_name(EXPERIMENT)
-    assert experiment is not None  # `store.connect` made it
     models = client.search_logged_models(
-        [experiment.experiment_id], filter_string=f"tags.weights_sha256 = '{weights_sha256}'", max_results=1
+        [experiment_id()], filter_string=f"tags.weights_sha256 = '{weights_sha256}'", max_results=1
     )
     if not models:
         return None
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name)
-    return client.create_model_version(
+    version = client.create_model_version(
         name,
         source=models[0].model_uri,
         run_id=models[0].source_run_id,
         tags={"weights_sha256": weights_sha256},
         model_id=models[0].model_id,
     )
+    # By which the UI shows a model as registered; `mlflow.register_model` sets it too, and prints.
+    registered = [{"name": name, "version": version.version}]
+    client.set_logged_model_tags(models[0].model_id, {MLFLOW_MODEL_VERSIONS: json.dumps(registered)})
+    return version
 
 
 def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
@@ -89,10 +93,3 @@ def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
         if error.error_code not in ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"):
             raise
         return None
-
-
-def _turn() -> FileLock | nullcontext[None]:
-    uri = mlflow.get_registry_uri()
-    if not uri.startswith("sqlite:///"):
-        return nullcontext()
-    return FileLock(f"{uri.removeprefix('sqlite:///')}.registry.lock")

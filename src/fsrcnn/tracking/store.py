@@ -3,8 +3,7 @@
 import logging
 import os
 import textwrap
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,6 +16,16 @@ from fsrcnn.errors import InputError
 EXPERIMENT = "fsrcnn"
 KIND = {"mlflow.experimentKind": "custom_model_development"}  # the UI then shows training, not chats
 UNREACHABLE = (MlflowException, OSError)
+DEFAULTS = {
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_PRINT_MODEL_URLS_ON_CREATION": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GIT_PYTHON_REFRESH": "quiet",
+    # Seconds, not the usual minutes, for a server that died: records are sent again later.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+}
 
 
 def connect(root: Path) -> None:
@@ -29,14 +38,8 @@ def connect(root: Path) -> None:
 
     Raises `InputError` if the store can't be used, at once if its server does not answer.
     """
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    os.environ.setdefault("MLFLOW_PRINT_MODEL_URLS_ON_CREATION", "false")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-    # Seconds, not the usual minutes, for a server that died: the outbox sends things later.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
     logging.getLogger("mlflow").setLevel(logging.WARNING)
 
     default = f"sqlite:///{root.resolve()}/mlflow.db"
@@ -46,7 +49,7 @@ def connect(root: Path) -> None:
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     try:
-        with _making_store(uri), _one_short_try():
+        with turn():  # MLflow takes none while it makes the tables
             client = MlflowClient()
             experiment = client.get_experiment_by_name(EXPERIMENT)
             if experiment:
@@ -55,6 +58,13 @@ def connect(root: Path) -> None:
                 mlflow.set_experiment(experiment_id=client.create_experiment(EXPERIMENT, artifacts, KIND))
     except UNREACHABLE as error:
         raise refusal(error) from None
+
+
+def experiment_id() -> str:
+    """The experiment that `connect` chose."""
+    experiment = MlflowClient().get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    return str(experiment.experiment_id)
 
 
 def address() -> str:
@@ -82,24 +92,11 @@ def _without_password(text: str) -> str:
     return text.replace(f"{user}@", "") if user else text
 
 
-def _making_store(uri: str) -> FileLock | nullcontext[None]:
-    """A lock under which one process makes the tables of an SQLite store; MLflow takes none."""
+def turn() -> FileLock | nullcontext[None]:
+    """A lock by which processes that share an SQLite store take turns; a server has none."""
+    uri = mlflow.get_tracking_uri()
     if not uri.startswith("sqlite:///"):
         return nullcontext()
     database = Path(uri.removeprefix("sqlite:///"))
     database.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(f"{database}.lock")
-
-
-@contextmanager
-def _one_short_try() -> Iterator[None]:
-    """Turn off MLflow's retries: good in the middle of a run, mere waiting at the start."""
-    short = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-    before = {key: os.environ[key] for key in short if key in os.environ}
-    os.environ.update(short)
-    try:
-        yield
-    finally:
-        for key in short:
-            del os.environ[key]
-        os.environ.update(before)
