@@ -40,7 +40,8 @@ pictures  PNG, JPEG, WebP, BMP, TIFF, by suffix. Grey, alpha, 16 bits and what b
           The EXIF orientation is applied, palettes and CMYK become RGB. Animations are refused.
 folders   are searched for pictures at every depth; OUT has the same tree. Links to folders are not followed,
           hidden files are skipped. A bad file is reported and the rest go on.
-clips     {", ".join(CLIPS)} (pip install 'fsrcnn[video]'). Frame rate and sound are kept.
+clips     {", ".join(CLIPS)} (pip install 'fsrcnn[video]'), written as MP4, MOV or MKV. Times, colours,
+          sound, subtitles and chapters are kept where the container can; else it is said.
 
 Nothing is overwritten without --force, and OUT appears only when it is whole.
 The exit status is 0 if everything was upscaled, 1 if something was not, 2 for wrong arguments.

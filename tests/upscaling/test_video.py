@@ -6,7 +6,7 @@ from skimage import data
 
 from fsrcnn.cli import main
 
-av = pytest.importorskip("av")
+av = pytest.importorskip("av", reason="PyAV is not installed; pip install 'fsrcnn[video]'")
 RATE = Fraction(24000, 1001)
 
 
@@ -117,6 +117,13 @@ def test_sound_alone_and_targets_of_another_kind(tmp_path, capsys):
     assert main(["upscale", str(tmp_path / "a.mkv"), "-o", str(tmp_path / "a.avi")]) == 1
     assert "clips are written as" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ["a.mkv"]
+
+
+def test_kinds_that_are_only_read_become_mp4(tmp_path):
+    source = clip(tmp_path / "a.mp4", frames=2, sound=False).rename(tmp_path / "a.b.avi")
+    assert main(["upscale", str(source), "--scale", "2"]) == 0
+    assert main(["upscale", str(source), "--scale", "2", "-o", str(tmp_path)]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.b.avi", "a.b.mp4", "a.b_x2.mp4"]
 
 
 def test_without_pyav(tmp_path, monkeypatch, capsys):

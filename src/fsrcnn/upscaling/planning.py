@@ -9,7 +9,8 @@ from typing import NamedTuple
 from fsrcnn.errors import InputError
 from fsrcnn.pictures.formats import SUFFIXES
 
-CLIPS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
+CLIP_TARGETS = (".mp4", ".m4v", ".mov", ".mkv")
+CLIPS = (*CLIP_TARGETS, ".webm", ".avi")
 
 
 class Job(NamedTuple):
@@ -82,7 +83,7 @@ def named(paths: list[Path]) -> str:
 def _target_of_file(source: Path, output: Path | None, scale: int, several: bool) -> Path:
     if output is None:
         return _beside(source, scale)
-    target = output / source.name if several or output.is_dir() else output
+    target = output / f"{source.stem}{_suffix(source)}" if several or output.is_dir() else output
     known = CLIPS if is_clip(source) else tuple(SUFFIXES)
     if target.suffix.lower() not in known:
         raise InputError(f"{target}: unknown suffix; expected {_list(*known)}")
@@ -104,8 +105,14 @@ def _list(*suffixes: str) -> str:
 def _beside(path: Path, scale: int) -> Path:
     # Resolved, because "." and ".." have no name to add to.
     path = path if path.name else path.resolve()
-    suffix = "" if path.is_dir() else path.suffix  # a folder's dot starts no suffix
-    return path.with_name(f"{path.name.removesuffix(suffix)}_x{scale}{suffix}")
+    if path.is_dir():  # whose dot starts no suffix
+        return path.with_name(f"{path.name}_x{scale}")
+    return path.with_name(f"{path.stem}_x{scale}{_suffix(path)}")
+
+
+def _suffix(path: Path) -> str:
+    """The suffix of the file to write: MP4 for clips of a kind that is only read."""
+    return ".mp4" if is_clip(path) and path.suffix.lower() not in CLIP_TARGETS else path.suffix
 
 
 def _files_in(folder: Path, leave_out: Path, refused: list[str]) -> Iterator[Path]:

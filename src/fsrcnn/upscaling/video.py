@@ -7,8 +7,8 @@ from pathlib import Path
 from fsrcnn.errors import InputError
 from fsrcnn.files import atomic
 from fsrcnn.upscaling.image import Upscaler
+from fsrcnn.upscaling.planning import CLIP_TARGETS
 
-TARGETS = (".mp4", ".m4v", ".mov", ".mkv")
 LOG = logging.getLogger(__name__)
 
 
@@ -26,8 +26,8 @@ def upscale_clip(source: Path, target: Path, upscaler: Upscaler) -> tuple[int, f
         raise InputError(f"{source}: clips need PyAV; run pip install 'fsrcnn[video]'") from None
     from fsrcnn.upscaling.clips.transcoding import transcode
 
-    if target.suffix.lower() not in TARGETS:
-        raise InputError(f"{target}: clips are written as {', '.join(TARGETS)}; name one as OUT")
+    if target.suffix.lower() not in CLIP_TARGETS:
+        raise InputError(f"{target}: clips are written as {', '.join(CLIP_TARGETS)}; name one with -o")
     start = time.perf_counter()
     try:
         with atomic(target) as temporary:

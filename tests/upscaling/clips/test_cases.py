@@ -98,7 +98,7 @@ def test_transparency_is_kept_where_the_container_can(tmp_path, suffix):
 def test_transparency_is_refused_where_it_cannot(tmp_path, capsys):
     source = case(tmp_path, "alpha_sticker.mov")
     assert main(["upscale", str(source), "-o", str(tmp_path / "a.mp4")]) == 1
-    assert "this clip has transparency; choose .mov or .mkv" in capsys.readouterr().err
+    assert "this clip has transparency; choose .mov or .mkv with -o" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == [source.name]
 
 

@@ -51,7 +51,7 @@ class Encoder:
     ) -> None:
         if form.alpha and target.suffix.lower() not in ALPHA:
             raise InputError(
-                f"{target}: this clip has transparency; choose {' or '.join(ALPHA)} (ProRes 4444)"
+                f"{target}: this clip has transparency; choose {' or '.join(ALPHA)} with -o (ProRes 4444)"
             )
         rate = source.average_rate or source.guessed_rate or Fraction(25)
         stream = _add_alpha(made, rate, form) if form.alpha else _add_yuv(made, rate, form, tags, first)
