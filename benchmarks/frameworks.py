@@ -34,7 +34,7 @@ from fsrcnn.mindspore.network import from_torch
 from fsrcnn.network import checkpoint
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.settings import Params, TrainSettings
-from fsrcnn.training import pool
+from fsrcnn.training import loading
 from fsrcnn.training.batches import GridPasses
 from fsrcnn.training.optimizer import build_optimizer
 from fsrcnn.training.pool import Batch
@@ -69,7 +69,7 @@ def mindspore_step(settings: TrainSettings, total: int) -> Callable[[Batch], obj
 
 def seconds_per_epoch(data: Path, settings: TrainSettings, steps: int) -> dict[str, float]:
     """Seconds an epoch takes, from the median of `ROUNDS` rounds of `steps` steps of each."""
-    batches = GridPasses(pool.load(data, SCALE, 0.0).pool, 1, settings.batch_size)
+    batches = GridPasses(loading.load(data, SCALE, settings, 1).pool, 1, settings.batch_size)
     calls = {
         "torch": torch_step(settings),
         "mindspore": mindspore_step(settings, (ROUNDS + 1) * steps),

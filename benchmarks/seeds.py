@@ -19,7 +19,7 @@ from fsrcnn.limits import SCALES
 from fsrcnn.network.model import FSRCNN, weight_count
 from fsrcnn.settings import TrainSettings
 from fsrcnn.system import processor_name
-from fsrcnn.training import pool
+from fsrcnn.training import loading
 from fsrcnn.training.loop import fit
 
 CPU = torch.device("cpu")
@@ -45,7 +45,7 @@ def main() -> None:
     rows = []
     for seed in arguments.seeds:
         torch.compiler.reset()
-        data = pool.load(folder / "train", arguments.scale, settings.validation_share)
+        data = loading.load(folder / "train", arguments.scale, settings, seed)
         torch.manual_seed(seed)
         network = FSRCNN(arguments.scale, *shape)
         last = fit(network, data, settings, device=CPU, seed=seed)[-1]

@@ -23,9 +23,9 @@ from fsrcnn.files import atomic
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.settings import TrainSettings
 from fsrcnn.system import processor_name
-from fsrcnn.training import pool
+from fsrcnn.training import loading
+from fsrcnn.training.loading import TrainingData
 from fsrcnn.training.loop import fit
-from fsrcnn.training.pool import TrainingData
 
 SCALE = 4
 SHORT = {"epochs": 14, "steps_per_epoch": 800, "ema_decay": 0.99}
@@ -42,9 +42,9 @@ def main() -> None:
     arguments = parser.parse_args()
     section = yaml.safe_load(Path("params.yaml").read_text())["train"]
     settings = TrainSettings.parse("train", {**section, **SHORT})
-    training = pool.load(arguments.data / "train", SCALE, settings.validation_share)
+    training = loading.load(arguments.data / "train", SCALE, settings, seed=1)
     pairs = hdf5.read_pairs(arguments.data / "evaluation" / "Set5_reference.h5", SCALE)
-    set5 = pool.as_tensors([(pair.lr[None], pair.hr[None]) for pair in pairs])
+    set5 = loading.as_tensors([(pair.lr[None], pair.hr[None]) for pair in pairs])
     watched = TrainingData(training.pool, set5)
     print(f"{processor_name()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     curves = []
@@ -63,7 +63,8 @@ def main() -> None:
         curves.append([(row.seconds, row.validation_psnr or 0.0) for row in curve])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "patches.h5"
-        write_patch_file(training.pool, path)
+        grid = settings.model_copy(update={"sampling": "patches", "validation_share": 0.0})
+        write_patch_file(loading.load(arguments.data / "train", SCALE, grid, seed=1).pool, path)
         usual = REFERENCE_EPOCHS * reference_seconds(path, steps=1000)
     finals = [curve[-1][1] for curve in curves]
     crossings = ([seconds for seconds, psnr in curve if psnr >= arguments.target] for curve in curves)

@@ -24,7 +24,7 @@ from fsrcnn.evaluation.latency import sgemm_rate
 from fsrcnn.network.model import FSRCNN, weight_count
 from fsrcnn.settings import TrainSettings
 from fsrcnn.system import processor_name
-from fsrcnn.training import pool
+from fsrcnn.training import loading, pool
 from fsrcnn.training.loop import fit
 
 SCALE = 4
@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=OURS.batch_size)
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default=OURS.precision)
     arguments = parser.parse_args()
-    data = pool.load(arguments.data, SCALE, 0.0)
+    data = loading.load(arguments.data, SCALE, OURS, 1)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "patches.h5"
         places = write_patch_file(data.pool, path)

@@ -11,7 +11,7 @@ import torch
 
 from fsrcnn import device
 from fsrcnn.network import checkpoint
-from fsrcnn.training import pool
+from fsrcnn.training import loading
 from fsrcnn.training.transfer import transfer
 
 
@@ -22,7 +22,7 @@ def finetune() -> None:
     where = device.choose(params.device, params.framework)
     source = Path(f"models/x{params.finetune.source_scale}/scratch.safetensors")
     folder = Path(f"data/x{params.scale}/train")
-    data = pool.load(folder, params.scale, settings.validation_share)
+    data = loading.load(folder, params.scale, settings, params.seed)
     torch.manual_seed(params.seed)
     network = transfer(checkpoint.load(source), params.scale)
     recording.record_training(

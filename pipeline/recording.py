@@ -17,8 +17,8 @@ from fsrcnn.network.model import FSRCNN
 from fsrcnn.settings import TrainSettings
 from fsrcnn.tracking import runs
 from fsrcnn.training.curve import Epoch
+from fsrcnn.training.loading import TrainingData
 from fsrcnn.training.loop import fit
-from fsrcnn.training.pool import TrainingData
 from fsrcnn.training.precision import with_precision
 from fsrcnn.training.resume import TrainingState
 from fsrcnn.training.workers import Workers, join

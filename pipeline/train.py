@@ -11,7 +11,7 @@ import torch
 
 from fsrcnn import device
 from fsrcnn.network.model import FSRCNN
-from fsrcnn.training import pool
+from fsrcnn.training import loading
 
 
 def train() -> None:
@@ -21,7 +21,7 @@ def train() -> None:
     settings, model = params.train, params.model
     where = device.choose(params.device, params.framework)
     folder = Path(f"data/x{scale}/train")
-    data = pool.load(folder, scale, settings.validation_share)
+    data = loading.load(folder, scale, settings, params.seed)
     torch.manual_seed(params.seed)
     network = FSRCNN(scale, model.d, model.s, model.m)
     recording.record_training(

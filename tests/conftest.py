@@ -3,13 +3,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from model_server import Server, served
 
 from fsrcnn.data.hdf5 import Pair
 from fsrcnn.data.pairs import make_pair
 from fsrcnn.data.samples import EVALUATION, photographs
-from fsrcnn.training.pool import PatchPool, TrainingData
+from fsrcnn.training.loading import TrainingData, as_tensors
+from fsrcnn.training.pool import PatchPool
 from tests.project import Project
 
 MIRROR = "FSRCNN_MIRROR"
@@ -47,8 +47,5 @@ def fsrcnn_server(tmp_path_factory) -> Iterator[Server]:
 def data() -> TrainingData:
     """Bundled photographs at x4: one held out, the rest to train on."""
     pairs = [Pair(*make_pair(image, 4, "resize"), name) for name, image in photographs(EVALUATION)]
-    validation = [
-        (torch.from_numpy(p.lr)[None, None] / 255, torch.from_numpy(p.hr)[None, None] / 255)
-        for p in pairs[:1]
-    ]
+    validation = as_tensors((pair.lr[None], pair.hr[None]) for pair in pairs[:1])
     return TrainingData(PatchPool.of_pairs(4, pairs[1:]), validation)

@@ -1,6 +1,6 @@
 """Luma: Y of 8-bit RGB by ITU-R BT.601, as in the training data.
 
-Y = 16 + (RED R + GREEN G + BLUE B) / 256, about 16..235. The network sees Y / 255.
+Y = 16 + (RED R + GREEN G + BLUE B) / 256, about 16..235. The network sees `unit` of it.
 """
 
 import numpy as np
@@ -15,3 +15,8 @@ def luma(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     weighted = np.float32(RED) * r + np.float32(GREEN) * g + np.float32(BLUE) * b
     y: NDArray[np.float32] = np.float32(16) + weighted / np.float32(256)
     return y
+
+
+def unit(y: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Luma as files hold it, 0..255, in the unit that networks see and figures are taken in: 0..1."""
+    return y / np.float32(255)

@@ -22,10 +22,14 @@ ROTATIONS = (0, 90, 180, 270)
 def augment(image: Image.Image) -> Iterator[tuple[str, Image.Image]]:
     """The 20 variants of section 4.1: five sizes times four rotations, each with its label."""
     for shrink in SHRINKS:
-        size = (max(1, int(image.width * shrink)), max(1, int(image.height * shrink)))
-        smaller = image.resize(size, Image.Resampling.BICUBIC)
+        smaller = image.resize(shrunk_size(*image.size, shrink), Image.Resampling.BICUBIC)
         for angle in ROTATIONS:
             yield f"{shrink} {angle}", smaller.rotate(angle, expand=True)
+
+
+def shrunk_size(width: int, height: int, shrink: float) -> tuple[int, int]:
+    """Width and height of a picture shrunk by one of `SHRINKS`, as the published script rounds them."""
+    return max(1, int(width * shrink)), max(1, int(height * shrink))
 
 
 def make_pair(image: Image.Image, scale: int, fit: Fit) -> tuple[Luma, Luma]:

@@ -22,9 +22,11 @@ from fsrcnn.mindspore.device import MindSporeDevice
 from fsrcnn.mindspore.network import MindSporeFSRCNN, copy_to, from_torch, on_tensors
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.settings import TrainSettings
+from fsrcnn.training.batches import choose_batches
 from fsrcnn.training.curve import Epoch, validation_psnr
-from fsrcnn.training.loop import CHECK_EVERY, choose_batches, diverged
-from fsrcnn.training.pool import Batch, TrainingData
+from fsrcnn.training.loading import TrainingData
+from fsrcnn.training.loop import CHECK_EVERY, diverged
+from fsrcnn.training.pool import Batch
 from fsrcnn.training.schedule import lr_factor
 
 log = logging.getLogger(__name__)

@@ -5,23 +5,33 @@ had never stopped, and data-parallel workers cut their shares of one batch witho
 """
 
 import numpy as np
-import torch
 
 from fsrcnn.errors import InputError
-from fsrcnn.training.pool import GRID_PATCH, Batch, PatchPool
+from fsrcnn.settings import TrainSettings
+from fsrcnn.training.pool import GRID_PATCH, SYMMETRIES, Batch, PatchPool
 
 
 class RandomCrops:
-    """Crops uniform over all positions of all images, every second one mirrored."""
+    """Crops uniform over all positions of all images, each turned or mirrored by chance."""
 
     def __init__(self, pool: PatchPool, seed: int, batch_size: int, side: int) -> None:
-        self._pool, self._seed, self._batch_size, self._side = pool, seed, batch_size, side
+        self._pool, self._seed, self._batch_size = pool, seed, batch_size
+        self._side = min(side, pool.largest_crop or side)
 
     def cut(self, step: int, part: slice) -> Batch:
-        """The batch of `step`, counted from 0; `part` of it, for one worker."""
+        """The batch of `step`, counted from 0; `part` of it, for one worker.
+
+        Raises `InputError` when no image of the pool is as large as a crop.
+        """
+        self._pool.at(step)
+        count = self._pool.count(self._side)
+        if count == 0:
+            raise InputError(f"train.crop: {self._side} is larger than every training image; make it smaller")
         random = np.random.default_rng([self._seed, step])
-        places = self._pool.random_crops(self._batch_size, self._side, random)
-        return self._pool.cut(places[part], self._side, mirror=True)
+        numbers = random.integers(count, size=self._batch_size)
+        symmetries = random.integers(SYMMETRIES, size=self._batch_size)
+        places = self._pool.places(numbers[part], self._side, symmetry=symmetries[part])
+        return self._pool.cut(places, self._side)
 
 
 class GridPasses:
@@ -32,9 +42,10 @@ class GridPasses:
 
     def __init__(self, pool: PatchPool, seed: int, batch_size: int) -> None:
         self._pool, self._seed, self._batch_size = pool, seed, batch_size
-        self._places = pool.grid()
-        self._order, self._pass = self._places, -1
-        self.per_pass = len(self._places) // batch_size
+        self._side, self._stride = GRID_PATCH[pool.scale], pool.scale
+        self._count = pool.count(self._side, self._stride)
+        self._order, self._pass = np.arange(self._count), -1
+        self.per_pass = self._count // batch_size
         if self.per_pass == 0:
             raise InputError(f"train.batch_size: {batch_size} is more than all patches there are")
 
@@ -42,9 +53,19 @@ class GridPasses:
         """The batch of `step`, counted from 0; `part` of it, for one worker."""
         number, index = divmod(step, self.per_pass)
         if number != self._pass:
-            order = np.random.default_rng([self._seed, number]).permutation(len(self._places))
-            self._order = self._places[torch.from_numpy(order).to(self._places.device)]
+            self._order = np.random.default_rng([self._seed, number]).permutation(self._count)
             self._pass = number
         start = index * self._batch_size
-        places = self._order[start : start + self._batch_size]
-        return self._pool.cut(places[part], GRID_PATCH[self._pool.scale])
+        numbers = self._order[start : start + self._batch_size][part]
+        return self._pool.cut(self._pool.places(numbers, self._side, self._stride), self._side)
+
+
+def choose_batches(
+    pool: PatchPool, settings: TrainSettings, seed: int
+) -> tuple[RandomCrops | GridPasses, int]:
+    """The batches that the settings ask for, and the steps of an epoch."""
+    if settings.sampling == "patches":
+        passes = GridPasses(pool, seed, settings.batch_size)
+        return passes, settings.steps_per_epoch or passes.per_pass
+    crops = RandomCrops(pool, seed, settings.batch_size, settings.crop)
+    return crops, settings.steps_per_epoch or max(1, pool.grid_count // settings.batch_size)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from fsrcnn.evaluation.quality import psnr
-from fsrcnn.training.pool import TrainingData
+from fsrcnn.training.loading import TrainingData
 
 
 class Epoch(NamedTuple):

@@ -2,7 +2,7 @@
 
 Train from Python:
 
-    data = patches.load(path, scale, settings.validation_share)
+    data = loading.load(folder, scale, settings, seed=1)
     fit(network, data, settings, device=torch.device("cpu"), seed=1)
 """
 
@@ -20,12 +20,12 @@ from fsrcnn.evaluation.quality import psnr_of_mse
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.settings import TrainSettings
 from fsrcnn.training import ema
-from fsrcnn.training.batches import GridPasses, RandomCrops
+from fsrcnn.training.batches import choose_batches
 from fsrcnn.training.curve import Epoch, validation_psnr
 from fsrcnn.training.gradients import Gradients, loss_function
 from fsrcnn.training.interrupts import Interrupts
+from fsrcnn.training.loading import TrainingData
 from fsrcnn.training.optimizer import build_optimizer
-from fsrcnn.training.pool import PatchPool, TrainingData
 from fsrcnn.training.precision import with_precision
 from fsrcnn.training.resume import TrainingState
 from fsrcnn.training.schedule import lr_factor
@@ -226,17 +226,6 @@ class _Training:
         """Give the network its averaged weights."""
         if self.average is not None:
             self.network.load_state_dict(self.average.module.state_dict())
-
-
-def choose_batches(
-    pool: PatchPool, settings: TrainSettings, seed: int
-) -> tuple[RandomCrops | GridPasses, int]:
-    """The batches that the settings ask for, and the steps of an epoch."""
-    crops = RandomCrops(pool, seed, settings.batch_size, settings.crop)
-    if settings.sampling == "crops" and settings.steps_per_epoch:
-        return crops, settings.steps_per_epoch
-    passes = GridPasses(pool, seed, settings.batch_size)
-    return passes if settings.sampling == "patches" else crops, settings.steps_per_epoch or passes.per_pass
 
 
 def diverged(loss: float, step: int, rate: float) -> InputError:

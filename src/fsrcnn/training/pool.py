@@ -1,23 +1,23 @@
 """Training data in memory: every pixel once, patches cut from it as they are needed.
 
 LR is one flat array; HR stands beside it with the scale^2 pixels of each LR pixel in one row, the
-order in which the sub-pixel form of the network gives them. So one index cuts both, and the
-published patch grid, which repeats a pixel up to 25 times, costs no memory.
+order in which the sub-pixel form of the network gives them. So one index cuts both; the published
+patch grid, which repeats a pixel up to 25 times, costs no memory, and nor do quarter turns and mirror
+images: the index runs the other way, and the rows of HR are permuted.
 """
 
-from pathlib import Path
 from typing import NamedTuple, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from fsrcnn.data import hdf5
-from fsrcnn.data.prepared import training_files
-from fsrcnn.errors import InputError
+from fsrcnn.data.hdf5 import Pair
+from fsrcnn.data.luma import unit
+from fsrcnn.data.tiles import Tile
 
-Block = tuple[np.ndarray, np.ndarray]  # equally large images: lr (n, h, w) and hr (n, h*scale, w*scale)
 GRID_PATCH = {2: 10, 3: 7, 4: 6}  # LR side of the published patches; their stride is the scale
+SYMMETRIES = 8  # number 4*t + 2*v + h: mirrored left-right (h), then upside down (v), then transposed (t)
 
 
 class Batch(NamedTuple):
@@ -28,135 +28,129 @@ class Batch(NamedTuple):
 
 
 class PatchPool:
-    """All training images at one scale, with ways to cut square LR patches from them."""
+    """Images at one scale in memory, with ways to cut square LR patches from them.
 
-    def __init__(self, scale: int, blocks: list[Block]) -> None:
-        """Take blocks of equally large images: lr (n, h, w) and hr (n, h*scale, w*scale), 0..255."""
+    `grid_count`: published patches of the training set, all variants; the pool may not hold them all.
+    `largest_crop`: side of the crops that are possible throughout, where the set decides it.
+    """
+
+    def __init__(self, scale: int, capacity: int) -> None:
+        """Make room for `capacity` LR pixels."""
         self.scale = scale
-        lr, hr, starts, heights, widths = [], [], [], [], []
-        start = 0
-        for small, large in blocks:
-            n, h, w = small.shape
-            lr.append(torch.from_numpy(small.reshape(-1)) / 255)
-            rows = large.reshape(n, h, scale, w, scale).transpose(0, 1, 3, 2, 4)
-            hr.append(torch.from_numpy(rows.reshape(-1, scale**2)) / 255)
-            starts.append(start + torch.arange(n) * (h * w))
-            heights.append(torch.full((n,), h))
-            widths.append(torch.full((n,), w))
-            start += n * h * w
-        self.lr, self.hr = torch.cat(lr), torch.cat(hr)
-        self.starts, self.heights, self.widths = map(torch.cat, (starts, heights, widths))
+        self.lr = torch.zeros(capacity)
+        self.hr = torch.zeros(capacity, scale**2)
+        self.largest_crop: int | None = None
+        pixels = np.arange(scale**2).reshape(scale, scale)
+        turned = [_symmetric(pixels, number).reshape(-1) for number in range(SYMMETRIES)]
+        self._orders = torch.from_numpy(np.stack(turned))
+        self.hold([])
+        self.grid_count = 0
 
     @classmethod
-    def of_pairs(cls, scale: int, pairs: list[hdf5.Pair]) -> Self:
+    def of_tiles(cls, scale: int, tiles: list[Tile]) -> Self:
+        """A pool that holds all of the tiles."""
+        pool = cls(scale, sum(tile.pixels for tile in tiles))
+        starts = np.cumsum([0, *(tile.pixels for tile in tiles)]).tolist()
+        for start, tile in zip(starts, tiles, strict=False):
+            pool.put(start, *tile.read())
+        pool.hold(list(zip(starts, tiles, strict=False)))
+        pool.grid_count = pool.count(GRID_PATCH[scale], scale)
+        return pool
+
+    @classmethod
+    def of_pairs(cls, scale: int, pairs: list[Pair]) -> Self:
         """A pool of whole images."""
-        return cls(scale, [(pair.lr[None], pair.hr[None]) for pair in pairs])
+        return cls.of_tiles(scale, [_tile(pair) for pair in pairs])
+
+    def put(self, start: int, lr: np.ndarray, hr: np.ndarray) -> None:
+        """Write a block at LR pixel `start`: lr (n, h, w) and hr (n, h*scale, w*scale), 0..255."""
+        n, h, w = lr.shape
+        s = self.scale
+        rows = hr.reshape(n, h, s, w, s).transpose(0, 1, 3, 2, 4).reshape(-1, s**2)
+        self.lr[start : start + lr.size] = torch.from_numpy(unit(lr.reshape(-1)))
+        self.hr[start : start + lr.size] = torch.from_numpy(unit(rows))
+
+    def hold(self, tiles: list[tuple[int, Tile]]) -> None:
+        """Say what there is to cut from: first pixel of each tile, and the tile."""
+        rows = np.array([(first, *tile[:3]) for first, tile in tiles], np.int64).reshape(-1, 4)
+        firsts, _, heights, widths = rows.repeat(rows[:, 1], axis=0).T.copy()
+        within = np.concatenate([np.empty(0, np.int64), *(np.arange(tile.images) for _, tile in tiles)])
+        self._starts = torch.from_numpy(firsts + within * heights * widths)
+        self._heights, self._widths = torch.from_numpy(heights), torch.from_numpy(widths)
+        self._tables: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+
+    def at(self, step: int) -> None:
+        """Hold what the training step `step` is to see: here, the same at every step."""
 
     @property
     def pixels(self) -> int:
-        """LR pixels in the pool."""
+        """LR pixels there is room for."""
         return len(self.lr)
 
     def to(self, device: torch.device) -> Self:
         """Move the pool, in place."""
-        for name in ("lr", "hr", "starts", "heights", "widths"):
+        for name in ("lr", "hr", "_orders"):
             setattr(self, name, getattr(self, name).to(device))
         return self
 
+    def count(self, side: int, stride: int = 1) -> int:
+        """How many patches of `side` x `side` LR pixels there are, every `stride` pixels."""
+        ends, _ = self._table(side, stride)
+        return int(ends[-1]) if len(ends) else 0
+
+    def places(
+        self, numbers: np.ndarray, side: int, stride: int = 1, symmetry: np.ndarray | int = 0
+    ) -> Tensor:
+        """Where patches lie, for `cut`: those of `numbers`, image by image and row by row.
+
+        With the published side and the scale as the stride, the order is that of section 4.1. `symmetry`
+        turns or mirrors them. Returns (n, 4): first pixel, step to the next row, to the next column, and
+        the symmetry.
+        """
+        ends, across = self._table(side, stride)
+        number = torch.from_numpy(numbers)
+        image = torch.searchsorted(ends, number, right=True)
+        before = torch.where(image > 0, ends[image - 1], 0)
+        row, column = (number - before) // across[image], (number - before) % across[image]
+        width = self._widths[image]
+        first = self._starts[image] + (row * width + column) * stride
+        kind = torch.as_tensor(symmetry).expand_as(first)
+        across_back, down_back, transposed = kind & 1, kind >> 1 & 1, kind >> 2 == 1
+        first = first + (side - 1) * (down_back * width + across_back)
+        down, right = (1 - 2 * down_back) * width, 1 - 2 * across_back
+        steps = torch.where(transposed, right, down), torch.where(transposed, down, right)
+        return torch.stack([first, *steps, kind], dim=1).to(self.lr.device)
+
     def grid(self) -> Tensor:
-        """The published patches (section 4.1), in their order: (n, 2) first pixel and row length."""
-        p, stride = GRID_PATCH[self.scale], self.scale
-        rows = []
-        for start, h, w in zip(
-            self.starts.tolist(), self.heights.tolist(), self.widths.tolist(), strict=True
-        ):
-            top = torch.arange(0, h - p + 1, stride)[:, None] * w
-            left = torch.arange(0, w - p + 1, stride)[None, :]
-            first = (start + top + left).flatten()
-            rows.append(torch.stack([first, torch.full_like(first, w)], dim=1))
-        return torch.cat(rows).to(self.lr.device)
+        """The published patches of the images held (section 4.1), in their order, as from `places`."""
+        side, stride = GRID_PATCH[self.scale], self.scale
+        return self.places(np.arange(self.count(side, stride)), side, stride)
 
-    def random_crops(self, count: int, side: int, random: np.random.Generator) -> Tensor:
-        """`count` crops, uniform over all positions of all images: (count, 2), as from `grid`.
-
-        Raises `InputError` when no image is as large as `side`.
-        """
-        down = (self.heights - side + 1).clamp(min=0)
-        across = (self.widths - side + 1).clamp(min=0)
-        ends = (down * across).cumsum(0)
-        if not len(ends) or ends[-1] == 0:
-            raise InputError(
-                f"train.crop: {side} is larger than every training image or patch; make it smaller"
-            )
-        drawn = torch.from_numpy(random.integers(int(ends[-1]), size=count)).to(ends.device)
-        image = torch.searchsorted(ends, drawn, right=True)
-        within = drawn - (ends - down * across)[image]
-        row, column = within // across[image], within % across[image]
-        width = self.widths[image]
-        return torch.stack([self.starts[image] + row * width + column, width], dim=1)
-
-    def cut(self, places: Tensor, side: int, mirror: bool = False) -> Batch:
-        """Cut `places` (n, 2) as square patches; with `mirror` every second one is left-right flipped.
-
-        The data holds the four rotations already, so the flip completes the eight symmetries.
-        """
+    def cut(self, places: Tensor, side: int) -> Batch:
+        """Cut `places` (n, 4) as square patches."""
         steps = torch.arange(side, device=places.device)
-        first, width = places[:, 0, None, None], places[:, 1, None, None]
-        index = first + steps[:, None] * width + steps
-        lr, hr = self.lr[index], self.hr[index]
-        if mirror:
-            lr[::2] = lr[::2].flip(2)
-            s = self.scale
-            blocks = hr.view(-1, side, side, s, s)
-            blocks[::2] = blocks[::2].flip(2, 4)
-        return Batch(lr[:, None], hr.permute(0, 3, 1, 2))
+        first, down, right = (places[:, i, None, None] for i in range(3))
+        index = (first + steps[:, None] * down + steps * right).flatten()
+        lr = self.lr.index_select(0, index).view(-1, 1, side, side)
+        hr = self.hr.index_select(0, index).view(-1, side, side, self.scale**2)
+        order = self._orders[places[:, 3]][:, None, None]
+        return Batch(lr, hr.gather(3, order.expand_as(hr)).permute(0, 3, 1, 2))
+
+    def _table(self, side: int, stride: int) -> tuple[Tensor, Tensor]:
+        """For each image, the patches up to its end and those in a row of it."""
+        if (side, stride) not in self._tables:
+            down, across = (
+                ((sides - side) // stride + 1).clamp(min=0) for sides in (self._heights, self._widths)
+            )
+            self._tables[side, stride] = (down * across).cumsum(0), across
+        return self._tables[side, stride]
 
 
-class TrainingData(NamedTuple):
-    """What `load` found: the pool to train on, and held-out images, empty where none were asked for.
-
-    Each held-out entry is lr (n, 1, h, w) and hr (n, 1, h*scale, w*scale), luma in 0..1.
-    """
-
-    pool: PatchPool
-    validation: list[tuple[Tensor, Tensor]]
+def _tile(pair: Pair) -> Tile:
+    height, width = pair.lr.shape
+    return Tile(1, height, width, lambda: (pair.lr[None], pair.hr[None]))
 
 
-def load(folder: Path, scale: int, validation_share: float) -> TrainingData:
-    """Read the training sets of a folder and hold a share of each out for validation.
-
-    From whole images, evenly spaced photographs are held out with all their variants, and only the
-    unaltered one is used; from patches, which don't say where they come from, the last ones are.
-    Raises `InputError` for a file that is not a training file.
-    """
-    training, validation = [], []
-    for path in training_files(folder):
-        kept, held_out = _split(path, scale, validation_share)
-        training += kept
-        validation += held_out
-    return TrainingData(PatchPool(scale, training), as_tensors(validation))
-
-
-def _split(path: Path, scale: int, validation_share: float) -> tuple[list[Block], list[Block]]:
-    """The blocks of one set to train on, and those held out."""
-    if hdf5.describe(path, scale).layout == "patches":
-        blocks = list(hdf5.read_patches(path, scale))
-        lr, hr = (np.concatenate(part) for part in zip(*blocks, strict=True))
-        keep = len(lr) - round(len(lr) * validation_share)
-        return [(lr[:keep], hr[:keep])], [(lr[keep:], hr[keep:])] if keep < len(lr) else []
-    pairs = list(hdf5.read_pairs(path, scale))
-    names = sorted({pair.image for pair in pairs})
-    count = max(1, round(len(names) * validation_share)) if validation_share else 0
-    chosen = {names[(2 * i + 1) * len(names) // (2 * count)] for i in range(count)}
-    if len(chosen) == len(names):
-        raise InputError(
-            f"{path}: {len(names)} photographs are too few to hold some out; set train.validation_share to 0"
-        )
-    whole = {pair.image: pair for pair in reversed(pairs) if pair.image in chosen}
-    training = [(pair.lr[None], pair.hr[None]) for pair in pairs if pair.image not in chosen]
-    return training, [(pair.lr[None], pair.hr[None]) for pair in whole.values()]
-
-
-def as_tensors(blocks: list[Block]) -> list[tuple[Tensor, Tensor]]:
-    """Blocks of images (n, h, w) in 0..255, LR and HR, as (n, 1, h, w) in 0..1."""
-    return [(torch.from_numpy(lr)[:, None] / 255, torch.from_numpy(hr)[:, None] / 255) for lr, hr in blocks]
+def _symmetric(image: np.ndarray, number: int) -> np.ndarray:
+    turned = image[:: -1 if number & 2 else 1, :: -1 if number & 1 else 1]
+    return turned.T if number & 4 else turned
