@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsrcnn.data.layouts import Description, Layout, layout_of
+from fsrcnn.data.luma import unit
 from fsrcnn.data.untrusted import bad, open_file, readable, text, write_text
 from fsrcnn.errors import InputError
 from fsrcnn.files import atomic
@@ -34,6 +35,10 @@ class Pair(NamedTuple):
     hr: Luma
     image: str = ""
     variant: str = ""
+
+    def unit(self) -> Self:
+        """The pair in the unit that networks see, 0..1."""
+        return self._replace(lr=unit(self.lr), hr=unit(self.hr))
 
 
 class Reader:

@@ -18,12 +18,12 @@ CAPTION = 24
 
 def draw_comparison(pair: Pair, scale: int, network: Network, device: torch.device, path: Path) -> None:
     """Write a PNG of the detail of `pair` with the most contrast, with each method's PSNR over the image."""
-    target = pair.hr / np.float32(255)
+    lr, target = pair.unit()[:2]
     side = min(SIDE, *target.shape)
     top, left = _busiest(target, side)
-    nearest = np.kron(pair.lr / np.float32(255), np.ones((scale, scale), np.float32))
+    nearest = np.kron(lr, np.ones((scale, scale), np.float32))
     tiles = [(f"{pair.image}, x{scale}", nearest)]
-    for method, image in upscaled(pair, scale, {"FSRCNN": network}, device):
+    for method, image in upscaled(lr, scale, {"FSRCNN": network}, device):
         value = psnr(torch.from_numpy(image), torch.from_numpy(target))
         tiles.append((f"{method}: {value:.2f} dB", image))
     tiles.append(("original", target))

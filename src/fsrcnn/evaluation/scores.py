@@ -60,10 +60,11 @@ def evaluate(
     for path in evaluation_files(folder, sets):
         dataset, protocol = path.stem.rsplit("_", 1)
         border = scale if protocol == "standard" else 0
-        for pair in hdf5.read_pairs(path, scale):
-            for method, image in upscaled(pair, scale, networks, device):
-                inner = slice(border, -border or None)
-                result, target = image[inner, inner], (pair.hr / np.float32(255))[inner, inner]
+        inner = slice(border, -border or None)
+        for pair in map(hdf5.Pair.unit, hdf5.read_pairs(path, scale)):
+            target = pair.hr[inner, inner]
+            for method, image in upscaled(pair.lr, scale, networks, device):
+                result = image[inner, inner]
                 scores.append(
                     Score(
                         dataset,
@@ -106,10 +107,9 @@ def data_digest(path: Path, scale: int) -> str:
 
 
 def upscaled(
-    pair: hdf5.Pair, scale: int, networks: Mapping[str, Network], device: torch.device
+    lr: Luma, scale: int, networks: Mapping[str, Network], device: torch.device
 ) -> Iterator[tuple[str, Luma]]:
-    """(method, luma in 0..1 of the size of `pair.hr`) for bicubic and each network."""
-    lr = pair.lr / np.float32(255)
+    """(method, `lr` enlarged to (h*scale, w*scale)) for bicubic and each network, luma in 0..1."""
     yield BICUBIC, upscale_bicubic(lr, scale).clip(0, 1)
     batch = torch.from_numpy(lr)[None, None].to(device)
     for method, network in networks.items():
