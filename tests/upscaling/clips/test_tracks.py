@@ -175,6 +175,19 @@ def test_covers(tmp_path, silent, before, after, caplog):
     assert not caplog.text
 
 
+def test_a_cover_that_mov_has_no_place_for(tmp_path, silent, caplog):
+    source = tmp_path / "a.mkv"
+    with av.open(str(silent)) as given, av.open(str(source), "w") as made:
+        video = made.add_stream_from_template(given.streams.video[0], opaque=True)
+        made.add_attachment("cover.jpg", "image/jpeg", encoded_picture())
+        for packet in given.demux(video=0):
+            if packet.size:
+                packet.stream = video
+                made.mux(packet)
+    assert len(upscale(source, tmp_path / "b.mov").streams) == 1
+    assert "video track 1 (mjpeg) left out" in caplog.text
+
+
 def encoded_picture():
     context = av.CodecContext.create("mjpeg", "w")
     context.width, context.height, context.pix_fmt, context.time_base = 64, 48, "yuvj420p", 1

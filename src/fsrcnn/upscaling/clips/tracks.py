@@ -188,11 +188,10 @@ def _track(made: OutputContainer, source: Stream, notes: list[str]) -> Track | N
 
 def _can_hold(container: str, source: Stream) -> bool:
     """Tried in memory with the first packet of sound, since each container has its own exceptions."""
-    if source.type == "data" or (
-        source.type == "video" and not source.disposition & Disposition.attached_pic
-    ):
+    cover = bool(source.disposition & Disposition.attached_pic) and container == "mp4"
+    if source.type == "data" or (source.type == "video" and not cover):
         return False
-    if container == "mp4" and isinstance(source, AudioStream) and str(source.name).startswith("pcm"):
+    if container == "mp4" and str(getattr(source, "name", "")).startswith("pcm"):
         return False  # there is a standard for it since 2018, but most players make no sound or noise of it
     try:
         with av.open(io.BytesIO(), "w", format=container) as trial:
@@ -200,7 +199,7 @@ def _can_hold(container: str, source: Stream) -> bool:
             trial.start_encoding()
             if source.type == "audio":
                 packet = _first_packet(source)
-                packet.stream = copied
+                packet.stream, packet.pts, packet.dts = copied, 0, 0
                 trial.mux(packet)
     except (ValueError, av.FFmpegError):
         return False
