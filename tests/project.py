@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import mlflow
@@ -39,15 +40,15 @@ class Project:
         self.folder = folder
 
     @classmethod
-    def new(cls, folder: Path) -> "Project":
-        """A copy of this repository's working tree with a Git history and tiny settings."""
+    def new(cls, folder: Path, changes: Mapping[str, object] = TINY) -> "Project":
+        """A copy of this repository's working tree with a Git history and some parameters changed."""
         listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
         for name in subprocess.check_output(listed, cwd=ROOT, text=True).splitlines():
             if (ROOT / name).is_file() and name != "dvc.lock" and not _is_result(name):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, folder / name)
         params = yaml.safe_load((folder / "params.yaml").read_text())
-        for path, value in TINY.items():
+        for path, value in changes.items():
             section, key = path.split(".")
             params[section][key] = value
         (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
