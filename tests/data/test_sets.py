@@ -1,6 +1,7 @@
 import logging
 import socket
 import threading
+import weakref
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 from fsrcnn.data import hdf5, links, samples, sets
 from fsrcnn.data.download import fetch
+from fsrcnn.data.folder import read_folder
 from fsrcnn.data.sets import prepare
 from fsrcnn.data.sources import locate
 from fsrcnn.errors import InputError
@@ -155,21 +157,22 @@ def same(path, hr, scale=4):
     return len(found) == len(hr) and all(np.array_equal(a, b) for a, b in zip(found, hr, strict=True))
 
 
-def test_pictures_become_both_protocols_and_augmented_pairs(tmp_path, out):
+def test_pictures_become_both_protocols_and_are_kept_to_train_on(tmp_path, out):
     train, evaluation = run(out, 3, mirror=pictures(tmp_path / "mirror", "91-image", "Set5"))
     assert files(out) == [
         "x3/evaluation/Set5_reference.h5",
         "x3/evaluation/Set5_standard.h5",
         "x3/train/91-image.h5",
     ]
-    pairs = list(hdf5.read_pairs(train, 3))
-    assert [pair.image for pair in pairs] == [f"91-image_{i}" for i in range(3) for _ in range(20)]
-    assert [pair.variant for pair in pairs[:5]] == ["1.0 0", "1.0 90", "1.0 180", "1.0 270", "0.9 0"]
-    assert pairs[0].lr.shape == (17, 13)  # 40 x 52
-    assert pairs[59].lr.shape == (12, 6)  # 61 x 30 shrunk by 0.6 is 36 x 18; turned: 18 x 36
-    about = hdf5.attributes(train)
-    assert (about["source"], about["scale"], about["layout"]) == ("91-image", 3, "images")
-    assert "20-fold" in about["made"]
+    for i, (name, pixels) in enumerate(hdf5.read_pictures(train)):
+        with Image.open(tmp_path / f"mirror/91-image/91-image_{i}.png") as picture:
+            assert name == f"91-image_{i}"
+            np.testing.assert_array_equal(pixels, np.asarray(picture))
+    assert hdf5.attributes(train) == {
+        "source": "91-image",
+        "layout": "pictures",
+        "made": "pictures of 91-image, as 8-bit RGB",
+    }
     with Image.open(tmp_path / "mirror/Set5/Set5_0.png") as picture:  # 41 x 50
         fitted = {
             "reference": picture.resize((39, 48), Image.Resampling.BICUBIC),
@@ -424,9 +427,8 @@ def test_sample_needs_no_mirror_and_no_link(tmp_path, out, monkeypatch):
         "x4/evaluation/sample_standard.h5",
         "x4/train/sample.h5",
     ]
-    trained = {pair.image for pair in hdf5.read_pairs(train, 4)}
+    trained = {name for name, _ in hdf5.read_pictures(train)}
     assert trained == {name.rsplit(".", 1)[0] for name in samples.TRAIN}
-    assert hdf5.describe(train, 4).images == 20 * len(samples.TRAIN)
     for path in evaluation.iterdir():
         evaluated = {pair.image for pair in hdf5.read_pairs(path, 4)}
         assert evaluated == {"chelsea", "coffee", "coins"}
@@ -451,6 +453,22 @@ def test_own_pictures_have_files_of_their_own_name(tmp_path, out):
         "evaluation/Set14_standard.h5",
         "train/91-image.h5",
     ]
+
+
+def test_pictures_are_not_in_memory_together(tmp_path, out, monkeypatch):
+    mirror = pictures(tmp_path / "mirror", "91-image", "Set5")
+    seen, most = [], []
+
+    def watched(folder):
+        for name, image in read_folder(folder):
+            seen.append(weakref.ref(image))
+            most.append(sum(each() is not None for each in seen))
+            yield name, image
+            del image
+
+    monkeypatch.setattr(sets, "read_folder", watched)
+    run(out, mirror=mirror)
+    assert max(most) <= 2  # the next one is read while the last one still has its name
 
 
 def test_a_set_that_is_not_at_hand_is_left_out_with_a_line(tmp_path, out, caplog):
@@ -513,7 +531,7 @@ def test_set5_at_x4(mirror, tmp_path, out):
     (few / "91-image/t1.bmp").symlink_to(mirror / "91-image/t1.bmp")
     (few / "Set5").symlink_to(mirror / "Set5")
     train, evaluation = run(out, mirror=few)
-    assert hdf5.describe(train, 4).images == 20
+    assert hdf5.describe(train, 4).images == 1
     shapes = {
         "baby": (128, 128),
         "bird": (72, 72),

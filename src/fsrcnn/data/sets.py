@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
+from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
@@ -20,7 +21,7 @@ from fsrcnn.data import hdf5, published, samples, srcnn
 from fsrcnn.data.download import fetch
 from fsrcnn.data.duplicates import Duplicates
 from fsrcnn.data.folder import read_folder
-from fsrcnn.data.pairs import Fit, augment, make_pair
+from fsrcnn.data.pairs import Fit, make_pair
 from fsrcnn.data.sources import MIRROR_VARIABLE, Source, Sources, file_name
 from fsrcnn.errors import InputError
 from fsrcnn.files import atomic, atomic_folder
@@ -135,29 +136,18 @@ def _pictures(source: Source) -> Iterable[tuple[str, Image.Image]]:
 
 
 def _build_training(source: Source, path: Path, scale: int, duplicates: Duplicates) -> None:
-    def pairs() -> Iterator[hdf5.Pair]:
-        for name, image in tqdm(
-            _pictures(source), unit="picture", desc=f"{source.name} x{scale}", disable=None
-        ):
-            duplicates.trained(np.asarray(image), f"{source.name}/{name}")
-            for variant, changed in augment(image):
-                yield _pair(changed, scale, "resize", name, variant)
+    def pictures() -> Iterator[tuple[str, NDArray[np.uint8]]]:
+        progress = tqdm(_pictures(source), unit="picture", desc=f"{source.name} x{scale}", disable=None)
+        for name, image in progress:
+            pixels = np.asarray(image)
+            duplicates.trained(pixels, f"{source.name}/{name}")
+            yield name, pixels
 
-    count = hdf5.write_pairs(
-        path,
-        pairs(),
-        scale,
-        source=source.name,
-        made=f"{_origin(source)}, 20-fold augmented, HR resized to a multiple of {scale}, "
-        "LR by Pillow bicubic",
-    )
-    log.info("%s x%d: %d image pairs", source.name, scale, count)
-
-
-def _origin(source: Source) -> str:
-    if source.bundled:
-        return "photographs bundled with scikit-image, sides halved to at most 320"
-    return f"pictures of {source.name}"
+    made = "photographs bundled with scikit-image, sides halved to at most 320"
+    if source.pictures:
+        made = f"pictures of {source.name}"
+    count = hdf5.write_pictures(path, pictures(), source=source.name, made=f"{made}, as 8-bit RGB")
+    log.info("%s x%d: %d pictures", source.name, scale, count)
 
 
 def _build_evaluation(source: Source, folder: Path, scale: int, duplicates: Duplicates) -> None:
@@ -168,7 +158,7 @@ def _build_evaluation(source: Source, folder: Path, scale: int, duplicates: Dupl
         for name, image in _pictures(source):
             _check_size(image.height, image.width, smallest, scale, f"{source.name}/{name}")
             duplicates.evaluated(np.asarray(image), f"{source.name}/{name}")
-            yield _pair(image, scale, fit, name)
+            yield hdf5.Pair(*make_pair(image, scale, fit), name)
 
     for protocol, fit in PROTOCOLS.items():
         hdf5.write_pairs(
@@ -189,9 +179,13 @@ def _check_evaluation(path: Path, scale: int, name: str, duplicates: Duplicates)
 
 def _check_training(path: Path, scale: int, name: str, duplicates: Duplicates) -> None:
     """Compare whole images with those of the evaluation files; patches would not be found in them."""
-    if hdf5.attributes(path)["layout"] == "images":
+    layout = hdf5.attributes(path)["layout"]
+    if layout == "images":
         for pair in hdf5.read_pairs(path, scale):
             duplicates.trained(pair.hr, f"image {pair.image} of {name}")
+    if layout == "pictures":
+        for picture, pixels in hdf5.read_pictures(path):
+            duplicates.trained(pixels, f"picture {picture} of {name}")
 
 
 def _check_size(height: int, width: int, smallest: int, scale: int, name: str) -> None:
@@ -200,10 +194,3 @@ def _check_size(height: int, width: int, smallest: int, scale: int, name: str) -
             f"{name}: {width}x{height} pixels are too few to be scored at x{scale}, which takes "
             f"{smallest} on each side; remove the picture"
         )
-
-
-def _pair(image: Image.Image, scale: int, fit: Fit, name: str, variant: str = "") -> hdf5.Pair:
-    try:
-        return hdf5.Pair(*make_pair(image, scale, fit), name, variant)
-    except InputError as error:
-        raise InputError(f"picture {' '.join([name, variant]).rstrip()}: {error}") from None
