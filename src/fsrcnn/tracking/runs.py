@@ -67,13 +67,6 @@ class Run:
         self.record.weights_sha256 = files.sha256(weights_path)
         self.record.save()
 
-    def end(self, status: str) -> None:
-        """End the run; what has not arrived stays on disk. So does what a resumed training needs."""
-        self.record.end(status, resumable=status == KILLED)
-        _settle(self.record)
-        with suppress(*UNREACHABLE):
-            mlflow.end_run(status)
-
 
 def connect(root: Path) -> tuple[int, list[str]]:
     """Choose the store as `store.connect` does, and tell it what earlier stages could not.
@@ -128,6 +121,7 @@ def training_run(
                 _settle(old)
         if record is None:
             code = _code_tags()
+            mark = code.get("dvc_experiment") or f"#{code.get('git_commit', '')[:7]}"
             origin = {"source_weights_sha256": files.sha256(source)} if source else {}
             output.parent.mkdir(parents=True, exist_ok=True)  # by which `connect` knows the working copy
             record = Record.create(
@@ -135,27 +129,32 @@ def training_run(
                 kind="training",
                 store=store.address(),
                 output=output.resolve(),
-                name=f"{name} {_mark(code)}".strip(),
+                name=f"{name} {mark}".removesuffix(" #"),
                 params=dict(params),
                 tags={**tags, **origin, **code, NOTE: description},
                 datasets=list(datasets),
+                resumable=True,
             )
-        record.status, record.ended, record.resumable = RUNNING, None, True
+        record.status, record.ended = RUNNING, None
         sync(record)
         mlflow.start_run(record.run_id, log_system_metrics=True)
     except UNREACHABLE as error:
         raise refusal(error) from None
-    run = Run(record)
+    status = FINISHED
     try:
-        yield run
+        yield Run(record)
     except KeyboardInterrupt:
-        run.end(KILLED)
+        status = KILLED
         raise
     except BaseException as error:
+        status = FAILED
         record.tags["failure"] = one_line(error)
-        run.end(FAILED)
         raise
-    run.end(FINISHED)
+    finally:
+        record.end(status, resumable=status == KILLED)
+        _settle(record)
+        with suppress(*UNREACHABLE):
+            mlflow.end_run(status)
 
 
 def add_to_run(
@@ -221,12 +220,6 @@ def _interrupted(output: Path) -> Iterator[Record]:
             yield record
         else:
             record.close()
-
-
-def _mark(code: Mapping[str, str]) -> str:
-    """What tells a run from others of its scale and kind, in its name."""
-    commit = f"#{code['git_commit'][:7]}" if "git_commit" in code else ""
-    return code.get("dvc_experiment", commit)
 
 
 def _code_tags() -> dict[str, str]:
