@@ -85,9 +85,9 @@ def test_networks_are_registered_and_the_demo_is_not_champion(project):
         assert float(psnr) == pytest.approx(reached[version.run_id])
         assert f"sample, reference protocol: {reached[version.run_id]:.2f} dB" in version.description
         assert f"bicubic {figures['bicubic']['psnr']:.2f} dB" in version.description
-        model = client.get_logged_model(version.model_id)
+        model = client.get_logged_model(version.source.removeprefix("models:/"))
         (registered,) = json.loads(model.tags["mlflow.modelVersions"])
-        assert registered == {"name": "fsrcnn-x4", "version": version.version}
+        assert (registered["name"], str(registered["version"])) == ("fsrcnn-x4", str(version.version))
     assert client.get_registered_model("fsrcnn-x4").aliases == {}
     assert project.output.count("not for champion: data.source is sample") == 1
     assert set(project.metrics("promotion")["objections"]) == {"scratch", "transfer"}

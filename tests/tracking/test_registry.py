@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 
@@ -88,6 +89,9 @@ def test_what_is_not_eligible_is_registered_and_never_champion(client, tmp_path)
     first, second = trained(tmp_path, 7), trained(tmp_path, 8)
     version = register(first, 40.0, OTHER, eligible=False)
     assert client.get_registered_model("fsrcnn-x2").aliases == {}
+    model = client.get_logged_model(version.source.removeprefix("models:/"))
+    (registered,) = json.loads(model.tags["mlflow.modelVersions"])  # as `mlflow.register_model` sets it
+    assert (registered["name"], str(registered["version"])) == ("fsrcnn-x2", str(version.version))
     shown = client.get_model_version("fsrcnn-x2", version.version)
     assert (shown.description, shown.tags["weights_sha256"]) == ("d", files.sha256(first))
     two = register(second, 30.0, SET5).version
