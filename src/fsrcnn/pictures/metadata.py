@@ -105,13 +105,15 @@ def parsed(exif: bytes | None, width: int, height: int) -> Image.Exif:
     if exif:
         result.load(exif)
     result.update({tag: _unchanged(value) for tag, value in result.items()})
-    for block in (IFD.Exif, IFD.GPSInfo, IFD.Interop):
-        values = result.get_ifd(block)
+    camera = result.get_ifd(IFD.Exif)
+    blocks = [camera, result.get_ifd(IFD.GPSInfo)]
+    if IFD.Interop in camera:
+        blocks.append(result.get_ifd(IFD.Interop))
+    for values in blocks:
         values.update({tag: _unchanged(value) for tag, value in values.items()})
-    values = result.get_ifd(IFD.Exif)
     for tag, side in zip(SIDES, (width, height), strict=True):
-        if tag in values:
-            values[tag] = side
+        if tag in camera:
+            camera[tag] = side
     return result
 
 

@@ -55,15 +55,15 @@ def read(content: bytes, max_megapixels: float | None, lost: list[str]) -> Pictu
     return Picture(upright(pixels, orientation), kept)
 
 
-def write(pixels: np.ndarray, kept: Metadata) -> Iterator[bytes]:
+def write(pixels: np.ndarray, kept: Metadata) -> Iterator[bytes | memoryview]:
     """The bytes of a PNG file, in parts."""
     import imagecodecs
 
-    content = memoryview(imagecodecs.png_encode(pixels, level=LEVEL))
+    content = memoryview(imagecodecs.png_encode(np.ascontiguousarray(pixels), level=LEVEL))
     header = len(SIGNATURE) + 12 + 13
-    yield bytes(content[:header])
+    yield content[:header]
     yield from (_framed(*chunk) for chunk in _described(kept, *pixels.shape[1::-1]))
-    yield bytes(content[header:])
+    yield content[header:]
 
 
 def _described(kept: Metadata, width: int, height: int) -> Iterator[Chunk]:
