@@ -105,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         type=float,
         default=MAX_MEGAPIXELS,
-        help="refuse larger pictures; default: %(default)s (at x4, 3 GB of memory)",
+        help="refuse larger pictures; default: %(default)s (at x4, 3 GB of memory; 16 bits 7 GB)",
     )
     command.set_defaults(run=_upscale)
 

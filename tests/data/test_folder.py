@@ -39,4 +39,4 @@ def test_a_jfif_is_taken_and_hidden_files_are_not(tmp_path):
 def test_samples_without_a_meaning_as_grey_are_refused(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", GREY.astype(np.int16))
     with pytest.raises(InputError, match=r"a\.tif: signed samples"):
-        read_folder(tmp_path)
+        list(read_folder(tmp_path))
