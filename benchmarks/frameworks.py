@@ -34,9 +34,9 @@ from fsrcnn.mindspore.network import from_torch
 from fsrcnn.network import checkpoint
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.settings import Params, TrainSettings
+from fsrcnn.torch.optimizer import build_optimizer
 from fsrcnn.training import loading
 from fsrcnn.training.batches import GridPasses
-from fsrcnn.training.optimizer import build_optimizer
 from fsrcnn.training.pool import Batch
 
 SCALE = 4

@@ -27,8 +27,8 @@ from fsrcnn.data import hdf5
 from fsrcnn.data.folder import read_folder
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.settings import TrainSettings
+from fsrcnn.torch.loop import fit
 from fsrcnn.training import loading
-from fsrcnn.training.loop import fit
 
 SETS = ("91-image", "General-100", "BSD400")
 WIDTH, HEIGHT = 2040, 1404

@@ -19,8 +19,8 @@ from fsrcnn.limits import SCALES
 from fsrcnn.network.model import FSRCNN, weight_count
 from fsrcnn.settings import TrainSettings
 from fsrcnn.system import processor_name
+from fsrcnn.torch.loop import fit
 from fsrcnn.training import loading
-from fsrcnn.training.loop import fit
 
 CPU = torch.device("cpu")
 

@@ -23,7 +23,7 @@ import psutil
 from model_server import Server, request_body, served
 from PIL import Image
 
-from fsrcnn.data.samples import photographs
+from fsrcnn.download.samples import photographs
 from fsrcnn.limits import SCALES
 from fsrcnn.system import processor_name
 

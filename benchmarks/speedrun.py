@@ -23,9 +23,9 @@ from fsrcnn.files import atomic
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.settings import TrainSettings
 from fsrcnn.system import processor_name
+from fsrcnn.torch.loop import fit
 from fsrcnn.training import loading
 from fsrcnn.training.loading import TrainingData
-from fsrcnn.training.loop import fit
 
 SCALE = 4
 SHORT = {"epochs": 14, "steps_per_epoch": 800, "ema_decay": 0.99}

@@ -24,8 +24,8 @@ from fsrcnn.evaluation.latency import sgemm_rate
 from fsrcnn.network.model import FSRCNN, weight_count
 from fsrcnn.settings import TrainSettings
 from fsrcnn.system import processor_name
+from fsrcnn.torch.loop import fit
 from fsrcnn.training import loading, pool
-from fsrcnn.training.loop import fit
 
 SCALE = 4
 REFERENCE_BATCH = 16

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import stage
 
-from fsrcnn.data.sets import prepare
-from fsrcnn.data.sources import locate
+from fsrcnn.download.sets import prepare
+from fsrcnn.download.sources import locate
 
 
 def download() -> None:

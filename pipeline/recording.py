@@ -15,13 +15,13 @@ from fsrcnn.files import sha256, write_json
 from fsrcnn.network import checkpoint
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.settings import TrainSettings
+from fsrcnn.torch.loop import fit
+from fsrcnn.torch.resume import TrainingState
+from fsrcnn.torch.workers import Workers, join
 from fsrcnn.tracking import runs
 from fsrcnn.training.curve import Epoch
 from fsrcnn.training.loading import TrainingData
-from fsrcnn.training.loop import fit
 from fsrcnn.training.precision import with_precision
-from fsrcnn.training.resume import TrainingState
-from fsrcnn.training.workers import Workers, join
 
 # The columns of the curve as MLflow shows them, one group of charts for each part before the "/".
 METRICS = {

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import stage
 
-from fsrcnn.data.digests import FileDigests, fingerprint
-from fsrcnn.data.sources import locate
+from fsrcnn.download.digests import FileDigests, fingerprint
+from fsrcnn.download.sources import locate
 from fsrcnn.files import write_json
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from fsrcnn import upscale
-from fsrcnn.data.samples import photographs
+from fsrcnn.download.samples import photographs
 from fsrcnn.files import atomic
 
 SCALE = 4

@@ -7,7 +7,7 @@ from model_server import Server, served
 
 from fsrcnn.data.hdf5 import Pair
 from fsrcnn.data.pairs import make_pair
-from fsrcnn.data.samples import EVALUATION, photographs
+from fsrcnn.download.samples import EVALUATION, photographs
 from fsrcnn.training.loading import TrainingData, as_tensors
 from fsrcnn.training.pool import PatchPool
 from tests.project import Project

@@ -16,7 +16,7 @@ from fsrcnn.settings import BenchmarkSettings
 from fsrcnn.training.transfer import transfer
 from tests.evaluation.test_latency import SETTINGS as BENCHMARK
 from tests.project import Project
-from tests.training.test_loop import settings
+from tests.torch.test_loop import settings
 
 if importlib.util.find_spec("mindspore") is None:
     pytest.skip("MindSpore is not installed; `make mindspore` makes its environment", allow_module_level=True)
@@ -63,7 +63,7 @@ def test_weights_cross_over_both_ways(tmp_path):
     "changes", [{}, {"sampling": "crops", "schedule": "cosine", "warmup_steps": 3, "learning_rate": 0.003}]
 )
 def test_training_follows_that_of_torch(data, changes):
-    from fsrcnn.training import loop
+    from fsrcnn.torch import loop
 
     changes = {"steps_per_epoch": 15, "epochs": 2, **changes}
     curves = []

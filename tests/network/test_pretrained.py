@@ -6,7 +6,7 @@ from fsrcnn.data import hdf5
 from fsrcnn.data.folder import read_folder
 from fsrcnn.data.hdf5 import Pair
 from fsrcnn.data.pairs import make_pair
-from fsrcnn.data.sets import PROTOCOLS
+from fsrcnn.download.sets import PROTOCOLS
 from fsrcnn.errors import InputError
 from fsrcnn.evaluation.scores import evaluate, summarize
 from fsrcnn.network.model import weight_count

@@ -8,7 +8,7 @@ import pytest
 
 from fsrcnn.data import hdf5
 from fsrcnn.data.pairs import make_pair
-from fsrcnn.data.samples import EVALUATION, TRAIN, photographs
+from fsrcnn.download.samples import EVALUATION, TRAIN, photographs
 from tests.project import Project
 from tests.published_layout import write_published
 

@@ -20,7 +20,7 @@ from fsrcnn import files
 from fsrcnn.data import hdf5
 from fsrcnn.data.hdf5 import Pair
 from fsrcnn.data.pairs import make_pair
-from fsrcnn.data.samples import EVALUATION, photographs
+from fsrcnn.download.samples import EVALUATION, photographs
 from fsrcnn.errors import InputError
 from fsrcnn.evaluation.comparison import draw_comparison
 from fsrcnn.network import checkpoint

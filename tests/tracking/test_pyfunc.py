@@ -10,7 +10,7 @@ from model_server import request_body, served
 from PIL import Image
 
 from fsrcnn import upscale
-from fsrcnn.data.samples import photographs
+from fsrcnn.download.samples import photographs
 
 SCALE = 2
 

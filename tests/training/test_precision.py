@@ -5,7 +5,7 @@ import torch
 
 from fsrcnn.device import MindSporeDevice
 from fsrcnn.training import precision
-from tests.training.test_loop import CPU, settings, train
+from tests.torch.test_loop import CPU, settings, train
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ import torch
 from fsrcnn.data.hdf5 import Pair
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.settings import FinetuneSettings
+from fsrcnn.torch.loop import fit
 from fsrcnn.training.loading import TrainingData
-from fsrcnn.training.loop import fit
 from fsrcnn.training.pool import PatchPool
 from fsrcnn.training.transfer import transfer
-from tests.training.test_loop import settings
+from tests.torch.test_loop import settings
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

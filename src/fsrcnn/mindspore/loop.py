@@ -23,9 +23,8 @@ from fsrcnn.mindspore.network import MindSporeFSRCNN, copy_to, from_torch, on_te
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.settings import TrainSettings
 from fsrcnn.training.batches import choose_batches
-from fsrcnn.training.curve import Epoch, validation_psnr
+from fsrcnn.training.curve import CHECK_EVERY, Epoch, diverged, validation_psnr
 from fsrcnn.training.loading import TrainingData
-from fsrcnn.training.loop import CHECK_EVERY, diverged
 from fsrcnn.training.pool import Batch
 from fsrcnn.training.schedule import lr_factor
 

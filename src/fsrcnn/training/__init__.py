@@ -1,4 +1,4 @@
-"""From training files to a trained network: pool, batches, loss, optimiser, resuming, workers.
+"""What a training sees and how it is scored, whichever framework runs it: pool, batches, schedule, curve.
 
-Imports data, network and `evaluation.quality`: how a network is run or reported does not change it.
+Imports data, network and `evaluation.quality`; the loops are in fsrcnn.torch and fsrcnn.mindspore.
 """

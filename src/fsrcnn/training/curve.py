@@ -1,4 +1,4 @@
-"""The training curve: a row an epoch."""
+"""The training curve: a row an epoch, and what ends it early."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,8 +6,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from fsrcnn.errors import InputError
 from fsrcnn.evaluation.quality import psnr
 from fsrcnn.training.loading import TrainingData
+
+CHECK_EVERY = 100  # steps between two looks at the loss, which on a GPU wait for it
 
 
 class Epoch(NamedTuple):
@@ -37,3 +40,11 @@ def validation_psnr(
     """Mean PSNR in dB over the validation images; None where there are none."""
     values = [psnr(upscale(lr.to(device)).clamp(0, 1), hr.to(device)) for lr, hr in data.validation]
     return sum(values) / len(values) if values else None
+
+
+def diverged(loss: float, step: int, rate: float) -> InputError:
+    """The error for a loss that is not finite, at `step`, counted from 0."""
+    return InputError(
+        f"training diverged: loss {loss} at step {step + 1}, learning rate {rate:.2g}; "
+        "lower the learning rate"
+    )

@@ -11,11 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-from fsrcnn.data import hdf5, links, samples, sets
-from fsrcnn.data.download import fetch
+from fsrcnn.data import hdf5
 from fsrcnn.data.folder import read_folder
-from fsrcnn.data.sets import prepare
-from fsrcnn.data.sources import locate
+from fsrcnn.download import links, samples, sets
+from fsrcnn.download.fetch import fetch
+from fsrcnn.download.sets import prepare
+from fsrcnn.download.sources import locate
 from fsrcnn.errors import InputError
 from fsrcnn.evaluation.scores import evaluate
 from fsrcnn.settings import DataSettings

@@ -8,11 +8,11 @@ from torch.optim.swa_utils import AveragedModel
 
 from fsrcnn.errors import InputError
 from fsrcnn.network.model import FSRCNN
-from fsrcnn.training.interrupts import Interrupts
-from fsrcnn.training.loop import fit
-from fsrcnn.training.resume import TrainingState
-from fsrcnn.training.workers import Workers
-from tests.training.test_loop import CPU, CROPS, settings
+from fsrcnn.torch.interrupts import Interrupts
+from fsrcnn.torch.loop import fit
+from fsrcnn.torch.resume import TrainingState
+from fsrcnn.torch.workers import Workers
+from tests.torch.test_loop import CPU, CROPS, settings
 
 RUN = CROPS | {"optimizer": "soap", "ema_decay": 0.9, "epochs": 3, "steps_per_epoch": 10}
 

@@ -3,7 +3,7 @@
 import torch
 
 from fsrcnn.network.model import FSRCNN
-from fsrcnn.training.soap import SOAP
+from fsrcnn.torch.soap import SOAP
 
 FUSED = ("cpu", "cuda")  # devices for which torch has Adam as one kernel
 

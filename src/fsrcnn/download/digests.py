@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fsrcnn.data.folder import picture_files
-from fsrcnn.data.sources import Source, Sources
+from fsrcnn.download.sources import Source, Sources
 from fsrcnn.files import sha256, write_json
 
 

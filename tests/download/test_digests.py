@@ -3,9 +3,9 @@ import os
 
 import pytest
 
-from fsrcnn.data import digests
-from fsrcnn.data.digests import FileDigests, fingerprint
-from fsrcnn.data.sources import Source, Sources
+from fsrcnn.download import digests
+from fsrcnn.download.digests import FileDigests, fingerprint
+from fsrcnn.download.sources import Source, Sources
 from fsrcnn.files import sha256
 
 

@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from fsrcnn.data import grids, hdf5
-from fsrcnn.data.grids import Grid, NotAssembledError
+from fsrcnn.data import hdf5
 from fsrcnn.data.hdf5 import Luma, Pair
 from fsrcnn.data.pairs import ROTATIONS, SHRINKS
+from fsrcnn.download import grids
+from fsrcnn.download.grids import Grid, NotAssembledError
 
 MOST_DIFFERENCE = 1.0  # mean grey levels between a picture and a turned one, whose resizing rounds otherwise
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from fsrcnn.network.model import FSRCNN
-from fsrcnn.training.optimizer import build_optimizer
+from fsrcnn.torch.optimizer import build_optimizer
 
 
 @pytest.mark.parametrize(("device", "is_fused"), [("cpu", True), ("meta", False)])

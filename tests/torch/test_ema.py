@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from fsrcnn.network.model import FSRCNN
-from fsrcnn.training import ema
+from fsrcnn.torch import ema
 
 
 def test_the_decay_grows_to_the_one_asked_for():

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from fsrcnn.network.model import FSRCNN
-from fsrcnn.training.gradients import Gradients, loss_function
-from tests.training.test_loop import CPU, train
+from fsrcnn.torch.gradients import Gradients, loss_function
+from tests.torch.test_loop import CPU, train
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -84,7 +84,7 @@ def test_an_error_that_is_not_the_compilers_is_raised(data):
 PROGRAM = """
 import json, logging, torch
 from fsrcnn.network.model import FSRCNN
-from fsrcnn.training.gradients import Gradients, loss_function
+from fsrcnn.torch.gradients import Gradients, loss_function
 logging.basicConfig(format="%(message)s")
 from fsrcnn.training.pool import Batch
 network = FSRCNN(4)

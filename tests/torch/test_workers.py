@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from fsrcnn.errors import InputError
-from fsrcnn.training.workers import Workers
+from fsrcnn.torch.workers import Workers
 from tests.project import Project
 
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")

@@ -6,8 +6,8 @@ import torch
 from fsrcnn.errors import InputError
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.settings import TrainSettings
+from fsrcnn.torch.loop import fit
 from fsrcnn.training.loading import TrainingData
-from fsrcnn.training.loop import fit
 
 CPU = torch.device("cpu")
 REFERENCE = {

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from fsrcnn.data.sources import Source, locate
+from fsrcnn.download.sources import Source, locate
 from fsrcnn.errors import InputError
 from fsrcnn.settings import DataSettings
 

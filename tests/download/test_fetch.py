@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from tqdm import tqdm
 
-from fsrcnn.data.download import CHUNK_BYTES, direct_link, fetch
+from fsrcnn.download.fetch import CHUNK_BYTES, direct_link, fetch
 from fsrcnn.errors import InputError
 
 # A transfer cut at CUT ends within a chunk; all that came is kept.
@@ -313,7 +313,7 @@ def test_slow_drip_counts_as_stalled(host, path):
 
 
 def test_progress_is_shown(host, path, monkeypatch, capsys):
-    monkeypatch.setattr("fsrcnn.data.download.tqdm", partial(tqdm, ascii=True, mininterval=0))
+    monkeypatch.setattr("fsrcnn.download.fetch.tqdm", partial(tqdm, ascii=True, mininterval=0))
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     quick(host.url("file"), path)
     assert "100%|" in capsys.readouterr().err
@@ -415,7 +415,7 @@ def test_folder_that_cannot_be_made(host, path):
 
 def test_two_processes_share_one_download(host, path):
     program = (
-        "import sys; from pathlib import Path; from fsrcnn.data.download import fetch;"
+        "import sys; from pathlib import Path; from fsrcnn.download.fetch import fetch;"
         "print('ready', flush=True); fetch(sys.argv[1], Path(sys.argv[2]))"
     )
     command = [sys.executable, "-c", program, host.url("slow"), str(path)]

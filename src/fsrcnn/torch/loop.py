@@ -19,21 +19,20 @@ from fsrcnn.errors import InputError
 from fsrcnn.evaluation.quality import psnr_of_mse
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.settings import TrainSettings
-from fsrcnn.training import ema
+from fsrcnn.torch import ema
+from fsrcnn.torch.gradients import Gradients, loss_function
+from fsrcnn.torch.interrupts import Interrupts
+from fsrcnn.torch.optimizer import build_optimizer
+from fsrcnn.torch.resume import TrainingState
+from fsrcnn.torch.workers import Workers
 from fsrcnn.training.batches import choose_batches
-from fsrcnn.training.curve import Epoch, validation_psnr
-from fsrcnn.training.gradients import Gradients, loss_function
-from fsrcnn.training.interrupts import Interrupts
+from fsrcnn.training.curve import CHECK_EVERY, Epoch, diverged, validation_psnr
 from fsrcnn.training.loading import TrainingData
-from fsrcnn.training.optimizer import build_optimizer
 from fsrcnn.training.precision import with_precision
-from fsrcnn.training.resume import TrainingState
 from fsrcnn.training.schedule import lr_factor
-from fsrcnn.training.workers import Workers
 
 log = logging.getLogger(__name__)
 
-CHECK_EVERY = 100  # steps between two looks at the loss, which on a GPU wait for it
 SAVE_EVERY = 20.0  # seconds of work that a kill may cost
 ALONE = Workers()
 
@@ -226,11 +225,3 @@ class _Training:
         """Give the network its averaged weights."""
         if self.average is not None:
             self.network.load_state_dict(self.average.module.state_dict())
-
-
-def diverged(loss: float, step: int, rate: float) -> InputError:
-    """The error for a loss that is not finite, at `step`, counted from 0."""
-    return InputError(
-        f"training diverged: loss {loss} at step {step + 1}, learning rate {rate:.2g}; "
-        "lower the learning rate"
-    )

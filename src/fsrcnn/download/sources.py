@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from fsrcnn.data import links, samples
+from fsrcnn.download import links, samples
 from fsrcnn.errors import InputError
 from fsrcnn.settings import DataSettings
 

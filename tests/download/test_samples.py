@@ -3,7 +3,7 @@ import sys
 import numpy as np
 import pytest
 
-from fsrcnn.data.samples import EVALUATION, TRAIN, photographs
+from fsrcnn.download.samples import EVALUATION, TRAIN, photographs
 from fsrcnn.errors import InputError
 
 

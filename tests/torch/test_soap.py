@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from fsrcnn.training.soap import SOAP
+from fsrcnn.torch.soap import SOAP
 
 
 def optimize(start, loss_of, make, steps):

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from PIL import ImageOps
 
-from fsrcnn.data import grids, hdf5, published
+from fsrcnn.data import hdf5
 from fsrcnn.data.folder import read_folder
 from fsrcnn.data.hdf5 import Pair
 from fsrcnn.data.pairs import make_pair
-from fsrcnn.data.samples import photographs
+from fsrcnn.download import grids, published
+from fsrcnn.download.samples import photographs
 from fsrcnn.training.pool import GRID_PATCH
 from tests.published_layout import grid, published_pairs, write_grid, write_published
 

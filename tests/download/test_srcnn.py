@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fsrcnn.data import hdf5, srcnn
+from fsrcnn.data import hdf5
+from fsrcnn.download import srcnn
 from fsrcnn.errors import InputError
 
 

@@ -1,0 +1,4 @@
+"""The training loop in PyTorch: loss and gradients, SOAP, averaged weights, resuming, workers.
+
+Imports training, network and `evaluation.quality`; fsrcnn.mindspore is the same in MindSpore.
+"""
