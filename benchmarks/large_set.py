@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fsrcnn.data import hdf5
-from fsrcnn.data.folder import read_folder
+from fsrcnn.download.folder import read_folder
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.settings import TrainSettings
 from fsrcnn.torch.loop import fit

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fsrcnn.data.folder import read_folder
 from fsrcnn.data.luma import luma
 from fsrcnn.data.pairs import augment, make_pair, resize_luma, upscale_bicubic
+from fsrcnn.download.folder import read_folder
 from fsrcnn.errors import InputError
 
 ANGLES = (0, 90, 180, 270)

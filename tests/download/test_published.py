@@ -7,10 +7,10 @@ import pytest
 from PIL import ImageOps
 
 from fsrcnn.data import hdf5
-from fsrcnn.data.folder import read_folder
 from fsrcnn.data.hdf5 import Pair
 from fsrcnn.data.pairs import make_pair
 from fsrcnn.download import grids, published
+from fsrcnn.download.folder import read_folder
 from fsrcnn.download.samples import photographs
 from fsrcnn.training.pool import GRID_PATCH
 from tests.published_layout import grid, published_pairs, write_grid, write_published

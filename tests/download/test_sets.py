@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 from fsrcnn.data import hdf5
-from fsrcnn.data.folder import read_folder
 from fsrcnn.download import links, samples, sets
 from fsrcnn.download.fetch import fetch
+from fsrcnn.download.folder import read_folder
 from fsrcnn.download.sets import prepare
 from fsrcnn.download.sources import locate
 from fsrcnn.errors import InputError

@@ -4,9 +4,9 @@ import torch
 from PIL import Image
 
 from fsrcnn.data import hdf5
-from fsrcnn.data.folder import read_folder
 from fsrcnn.data.hdf5 import Pair
 from fsrcnn.data.pairs import make_pair
+from fsrcnn.download.folder import read_folder
 from fsrcnn.errors import InputError
 from fsrcnn.evaluation.comparison import CAPTION, draw_comparison
 from fsrcnn.evaluation.scores import evaluate, evaluation_files, summarize

@@ -3,9 +3,9 @@ import torch
 
 import fsrcnn
 from fsrcnn.data import hdf5
-from fsrcnn.data.folder import read_folder
 from fsrcnn.data.hdf5 import Pair
 from fsrcnn.data.pairs import make_pair
+from fsrcnn.download.folder import read_folder
 from fsrcnn.download.sets import PROTOCOLS
 from fsrcnn.errors import InputError
 from fsrcnn.evaluation.scores import evaluate, summarize

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from torch.nn.functional import pixel_shuffle
 
-from fsrcnn.data.folder import read_folder
 from fsrcnn.data.hdf5 import Pair
 from fsrcnn.data.luma import unit
 from fsrcnn.data.pairs import augment, make_pair
 from fsrcnn.data.tiles import Tile
+from fsrcnn.download.folder import read_folder
 from fsrcnn.training.pool import SYMMETRIES, PatchPool
 
 SIDE = {2: 10, 3: 7, 4: 6}

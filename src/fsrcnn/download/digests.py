@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fsrcnn.data.folder import picture_files
+from fsrcnn.download.folder import picture_files
 from fsrcnn.download.sources import Source, Sources
 from fsrcnn.files import sha256, write_json
 

@@ -18,11 +18,11 @@ from PIL import Image
 from tqdm import tqdm
 
 from fsrcnn.data import hdf5
-from fsrcnn.data.folder import read_folder
 from fsrcnn.data.pairs import Fit, make_pair
 from fsrcnn.download import published, samples, srcnn
 from fsrcnn.download.duplicates import Duplicates
 from fsrcnn.download.fetch import fetch
+from fsrcnn.download.folder import read_folder
 from fsrcnn.download.sources import MIRROR_VARIABLE, Source, Sources, file_name
 from fsrcnn.errors import InputError
 from fsrcnn.files import atomic, atomic_folder

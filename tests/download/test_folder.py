@@ -3,7 +3,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from fsrcnn.data.folder import read_folder
+from fsrcnn.download.folder import read_folder
 from fsrcnn.errors import InputError
 from fsrcnn.pictures.picture import Picture
 from fsrcnn.pictures.writing import write
