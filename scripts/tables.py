@@ -53,7 +53,7 @@ def headline() -> str:
             ("480×270 to 1080p", f"**{native:.0f} frames a second**", f"{plain:.0f}, PyTorch's own layers"),
             (
                 f"training until Set5 reads {speedrun['target_psnr']:.2f} dB",
-                f"**{speedrun['seconds']} s**",
+                f"**{speedrun['seconds']:.0f} s**",
                 f"{speedrun['usual_loop_seconds']} s, the usual {speedrun['usual_loop_epochs']} epochs "
                 f"({ratio:.0f} times as long)",
             ),
