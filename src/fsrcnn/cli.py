@@ -6,11 +6,15 @@ What is large is imported on use, so that `--help` and wrong arguments answer at
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fsrcnn.errors import InputError
 from fsrcnn.system import check_supported
 from fsrcnn.upscaling.planning import CLIPS
 from fsrcnn.upscaling.reporting import report
+
+if TYPE_CHECKING:
+    from fsrcnn.network.weights import Weights
 
 MAX_MEGAPIXELS = 25  # a picture of a usual camera; x4 makes 400 of it
 
@@ -135,4 +139,23 @@ def _serve(options: argparse.Namespace) -> int:
 def _upscale(options: argparse.Namespace) -> int:
     from fsrcnn.upscaling.command import run
 
-    return run(options)
+    return run(options, _network(options))
+
+
+def _network(options: argparse.Namespace) -> "Weights":
+    from fsrcnn.network import weights
+
+    if options.weights:
+        network = weights.load(options.weights)
+    elif options.model:
+        from fsrcnn.tracking.registered import load_registered
+
+        network = load_registered(options.model)
+    else:
+        return weights.released(options.scale or 4)
+    if options.scale not in (None, network.scale):
+        given = options.weights or options.model
+        raise InputError(
+            f"{given}: weights for scale {network.scale}, not {options.scale}; leave out --scale"
+        )
+    return network

@@ -15,7 +15,6 @@ from PIL import Image
 from tqdm import tqdm
 
 from fsrcnn.errors import InputError
-from fsrcnn.network import weights
 from fsrcnn.network.weights import Weights
 from fsrcnn.pictures.reading import read
 from fsrcnn.pictures.writing import check, write
@@ -26,12 +25,11 @@ from fsrcnn.upscaling.reporting import printable, report
 STOPS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # not on Windows
 
 
-def run(options: argparse.Namespace) -> int:
-    """Upscale what the options of the command name; the exit status.
+def run(options: argparse.Namespace, network: Weights) -> int:
+    """Upscale what the options of the command name with a network; the exit status.
 
     Raises `InputError` where nothing is done at all.
     """
-    network = _network(options)
     todo = plan(
         options.inputs,
         options.output,
@@ -77,23 +75,6 @@ def _upscale(job: Job, upscaler: Upscaler, max_megapixels: float) -> None:
     picture = read(job.source, max_megapixels)
     check(job.target, picture, upscaler.scale)
     write(job.target, picture._replace(pixels=upscaler(picture.pixels)))
-
-
-def _network(options: argparse.Namespace) -> Weights:
-    if options.weights:
-        network = weights.load(options.weights)
-    elif options.model:
-        from fsrcnn.tracking.registered import load_registered
-
-        network = load_registered(options.model)
-    else:
-        return weights.released(options.scale or 4)
-    if options.scale not in (None, network.scale):
-        given = options.weights or options.model
-        raise InputError(
-            f"{given}: weights for scale {network.scale}, not {options.scale}; leave out --scale"
-        )
-    return network
 
 
 @contextmanager
