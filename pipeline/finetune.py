@@ -21,10 +21,11 @@ def finetune() -> None:
     settings = params.finetune.applied_to(params.train)
     where = device.choose(params.device, params.framework)
     source = Path(f"models/x{params.finetune.source_scale}/scratch.safetensors")
+    trained = checkpoint.load(source)
     folder = Path(f"data/x{params.scale}/train")
     data = loading.load(folder, params.scale, settings, params.seed)
     torch.manual_seed(params.seed)
-    network = transfer(checkpoint.load(source), params.scale)
+    network = transfer(trained, params.scale)
     recording.record_training(
         network,
         data,
