@@ -86,7 +86,7 @@ def served(folder: Path, scale: int, *command: str) -> Iterator[Server]:
     """
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"  # as MLflow itself leaves it set
     store.connect(folder)
-    with as_file(files("fsrcnn") / "weights" / f"x{scale}.safetensors") as path, mlflow.start_run():
+    with as_file(files("fsrcnn.network") / "released" / f"x{scale}.safetensors") as path, mlflow.start_run():
         uri = log_model(path)
     # MLflow's own server starts uvicorn by name.
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
