@@ -35,8 +35,9 @@ demo: $(INSTALLED)
 	@echo "Your own picture:    $(VENV)/bin/fsrcnn upscale photo.jpg"
 	@echo "The real training:   export FSRCNN_MIRROR=~/images; . $(VENV)/bin/activate && dvc repro   (README, The real run)"
 
+# Two workers of one thread each: with more, torch's threads wait for each other.
 test: $(INSTALLED)
-	$(RUN) python -m pytest
+	$(RUN) OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadgroup
 
 coverage: $(INSTALLED)
 	$(RUN) python -m pytest --cov=fsrcnn --cov-report=term:skip-covered --cov-report=html

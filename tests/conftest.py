@@ -17,6 +17,14 @@ MIRROR = "FSRCNN_MIRROR"
 FOLDER = os.environ.get(MIRROR, "")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For `-n`: tests of one file, and those that share a fixture of the session, stay with one worker."""
+    for item in items:
+        shared = [name for name in ("project", "fsrcnn_server") if name in getattr(item, "fixturenames", ())]
+        item.add_marker(pytest.mark.xdist_group(shared[0] if shared else item.path.stem))
+
+
 @pytest.fixture(scope="session")
 def mirror() -> Path:
     """The folder of real pictures: 91-image/, Set5/ and Set14/."""
