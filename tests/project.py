@@ -83,11 +83,12 @@ class Project:
         return json.loads((self.folder / "metrics" / f"{name}.json").read_text())
 
     def runs(self) -> dict[str, mlflow.entities.Run]:
-        """MLflow runs by scale and kind; fails when two are of the same scale and kind."""
+        """MLflow runs by scale and kind, experiments' aside; fails when two are of the same."""
         uri = f"sqlite:///{self.folder}/mlflow.db"
         mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)  # another test of this process may have set it
         found = mlflow.search_runs(experiment_names=["fsrcnn"], output_format="list")
+        found = [run for run in found if "dvc_experiment" not in run.data.tags]
         named = {f"x{run.data.tags['scale']} {run.data.tags['kind']}": run for run in found}
         assert len(named) == len(found)
         return named

@@ -17,8 +17,8 @@ if not (screenshot.BINARY and screenshot.DRIVER):
 
 @pytest.fixture(scope="module")
 def runs(project):
-    """The runs of the first `dvc repro`; a sweep may have added its own."""
-    return {name: run for name, run in project.runs().items() if "dvc_experiment" not in run.data.tags}
+    """The runs of the first `dvc repro`."""
+    return project.runs()
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from PIL import Image
 from fsrcnn.cli import main
 from fsrcnn.pictures.reading import read
 from fsrcnn.upscaling import command
+from tests.signals import heeded
 
 NAMES_ON_THE_COMMAND_LINE = ("a.png", "b.jpg", "c.jfif")
 
@@ -161,7 +162,8 @@ def test_a_signal_leaves_no_temporary_files(tmp_path, number):
         "files.sync = lambda path: (print(flush=True), time.sleep(60))\n"
         "sys.exit(main(['upscale', sys.argv[1]]))"
     )
-    process = subprocess.Popen([sys.executable, "-c", code, tmp_path / "in"], stdout=subprocess.PIPE)
+    command = [sys.executable, "-c", code, tmp_path / "in"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=heeded)
     process.stdout.readline()
     assert len(names(tmp_path / "in_x4")) == 1
     process.send_signal(number)

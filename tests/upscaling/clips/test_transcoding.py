@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from fsrcnn.cli import main
+from tests.signals import heeded
 from tests.upscaling.clips.making import av, pictures, pooled, read, tags, upscale, write, write_packets
 
 HD, SD = (1, 1, 1), (6, 6, 6)
@@ -180,14 +181,17 @@ def test_nothing_but_damage_is_refused(tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["a.avi"]
 
 
-@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize("share", [0.4, 0.6, 0.9])
 @pytest.mark.parametrize("suffix", [".mkv", ".avi"])
 def test_a_file_that_ends_early(tmp_path, suffix, share):
     whole = motion_jpeg(tmp_path / f"a{suffix}", 20)
     source = tmp_path / f"cut{suffix}"
-    source.write_bytes(whole.read_bytes()[: int(share * whole.stat().st_size)])
+    size = int(share * whole.stat().st_size)
+    source.write_bytes(whole.read_bytes()[:size])
+    with av.open(whole) as container:  # of AVI, a third is its header
+        there = sum(packet.pos + packet.size <= size for packet in container.demux() if packet.size)
     clip = upscale(source, tmp_path / "b.mkv")
-    assert 20 * share - 3 <= len(clip.frames) < 20
+    assert max(2, there - 1) <= len(clip.frames) < 20
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
@@ -296,7 +300,9 @@ def test_names_that_ffmpeg_takes_for_addresses(tmp_path):
 def test_stopped_in_the_middle(tmp_path, number):
     source = write(tmp_path / "a.mkv", pictures(100, 96, 128, step=1))
     process = subprocess.Popen(
-        [sys.executable, "-m", "fsrcnn", "upscale", str(source)], stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "fsrcnn", "upscale", str(source)],
+        stderr=subprocess.DEVNULL,
+        preexec_fn=heeded,
     )
     deadline = time.monotonic() + 60
     while not any(path.name.startswith(".a_x4") and path.stat().st_size for path in tmp_path.iterdir()):
