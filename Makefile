@@ -35,9 +35,10 @@ demo: $(INSTALLED)
 	@echo "Your own picture:    $(VENV)/bin/fsrcnn upscale photo.jpg"
 	@echo "The real training:   export FSRCNN_MIRROR=~/images; . $(VENV)/bin/activate && dvc repro   (README, The real run)"
 
-# Two workers of one thread each: with more, torch's threads wait for each other.
+# One thread, since torch's threads wait for each other beside other processes. Two workers are faster:
+# make test PYTEST='--numprocesses 2 --dist loadgroup'
 test: $(INSTALLED)
-	$(RUN) OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadgroup
+	$(RUN) OMP_NUM_THREADS=1 python -m pytest $(PYTEST)
 
 coverage: $(INSTALLED)
 	$(RUN) python -m pytest --cov=fsrcnn --cov-report=term:skip-covered --cov-report=html
