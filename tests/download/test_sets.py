@@ -20,6 +20,7 @@ from fsrcnn.download.sources import locate
 from fsrcnn.errors import InputError
 from fsrcnn.evaluation.scores import evaluate
 from fsrcnn.settings import DataSettings
+from tests.download.test_sources import DATA
 from tests.published_layout import write_published
 
 SIZES = {"91-image": [(40, 52), (33, 47), (61, 30)], "Set5": [(41, 50), (36, 24)], "Set14": [(30, 30)]}
@@ -73,15 +74,6 @@ def unreachable(monkeypatch):
 @pytest.fixture
 def out(tmp_path):
     return tmp_path / "data"
-
-
-DATA = {
-    "source": "published",
-    "train": ["91-image"],
-    "evaluation": ["Set5", "Set14"],
-    "links": "fsrcnn",
-    "mirror": "",
-}
 
 
 def run(out, scale=4, **changes):
