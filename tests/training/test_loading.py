@@ -12,34 +12,17 @@ from fsrcnn.data.hdf5 import Pair
 from fsrcnn.data.luma import unit
 from fsrcnn.data.pairs import augment, make_pair
 from fsrcnn.errors import InputError
-from fsrcnn.settings import TrainSettings
 from fsrcnn.training import loading
 from fsrcnn.training.batches import choose_batches
 from fsrcnn.training.rolling import RollingPool
+from tests.torch import test_loop
 
 ABOUT = {"source": "test", "made": "for a test"}
 WHOLE = slice(None)
 
 
 def settings(**changes):
-    values = {
-        "optimizer": "adam",
-        "learning_rate": 0.001,
-        "deconvolution_lr_factor": 0.1,
-        "loss": "mse",
-        "schedule": "constant",
-        "warmup_steps": 0,
-        "sampling": "crops",
-        "crop": 8,
-        "batch_size": 16,
-        "epochs": 1,
-        "steps_per_epoch": None,
-        "ema_decay": 0.0,
-        "validation_share": 0.0,
-        "precision": "float32",
-        "compile": False,
-    }
-    return TrainSettings(**{**values, **changes})
+    return test_loop.settings(**{"sampling": "crops", "crop": 8, **changes})
 
 
 def load(path, scale, seed=1, **changes):
