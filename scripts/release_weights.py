@@ -3,7 +3,8 @@
     python scripts/release_weights.py
 
 Run it after `dvc repro`, on a commit that holds that run's metrics: the commit is written into the
-file `src/fsrcnn/network/released/x<scale>.safetensors`, beside scale, d, s, m, data, seed and Set5 PSNR.
+file `src/fsrcnn/network/released/x<scale>.safetensors`, or `photo-x<scale>.safetensors` where it was trained
+with `data.degradation: photo`, beside scale, d, s, m, data, seed and Set5 PSNR.
 """
 
 import json
@@ -11,6 +12,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+from fsrcnn.limits import family_of, network_name
 from fsrcnn.network import weights
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,8 +28,9 @@ def main() -> None:
         f"psnr_Set5_{protocol}": f"{methods['scratch']['psnr']:.2f}"
         for protocol, methods in evaluation["Set5"].items()
     }
-    target = ROOT / f"src/fsrcnn/network/released/x{scale}.safetensors"
     network = weights.load(trained)
+    name = network_name(scale, family_of(network.metadata.get("degradation", "none")))
+    target = ROOT / f"src/fsrcnn/network/released/{name}.safetensors"
     metadata = {**network.metadata, **psnr, "commit": commit, "license": "MIT"}
     weights.save(replace(network, metadata=metadata), target)
     print(f"{target.relative_to(ROOT)}: {target.stat().st_size} bytes, {psnr}")

@@ -1,7 +1,7 @@
 """FSRCNN super-resolution: data, network, training, evaluation, latency, tracking, upscaling.
 
-`upscale(image, scale)` upscales a Pillow image or NumPy array; `load_pretrained(scale)` returns a
-released network.
+`upscale(image, scale)` upscales a Pillow image or NumPy array; `load_pretrained(scale, family)` returns
+a released network.
 """
 
 from typing import TYPE_CHECKING

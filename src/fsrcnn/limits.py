@@ -1,7 +1,19 @@
-"""Which networks there are: the scales, and the bounds of d, s and m."""
+"""Which networks there are: the scales, the released families, and the bounds of d, s and m."""
 
 from typing import Literal, get_args
 
 Scale = Literal[2, 3, 4]
 SCALES: tuple[int, ...] = get_args(Scale)
+Family = Literal["clean", "photo"]  # trained on clean pictures; on what JPEG and other reductions leave
+FAMILIES: tuple[str, ...] = get_args(Family)
 WIDEST, DEEPEST = 1024, 64  # the largest d and s, the largest m
+
+
+def network_name(scale: int, family: str) -> str:
+    """What a family's network of a scale is called in file names: "x4", "photo-x4"."""
+    return f"x{scale}" if family == "clean" else f"{family}-x{scale}"
+
+
+def family_of(degradation: str) -> Family:
+    """The family of a network that was trained with this `data.degradation`."""
+    return "clean" if degradation == "none" else "photo"

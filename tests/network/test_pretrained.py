@@ -9,7 +9,8 @@ from fsrcnn.download.folder import read_folder
 from fsrcnn.download.sets import PROTOCOLS
 from fsrcnn.errors import InputError
 from fsrcnn.evaluation.scores import evaluate, summarize
-from fsrcnn.network.model import weight_count
+from fsrcnn.network import checkpoint, weights
+from fsrcnn.network.model import FSRCNN, weight_count
 from fsrcnn.network.weights import released
 
 CPU = torch.device("cpu")
@@ -31,6 +32,22 @@ def test_released_networks_are_ready_to_use(scale):
 def test_other_scales_are_refused(scale):
     with pytest.raises(InputError, match="choose 2, 3, 4"):
         fsrcnn.load_pretrained(scale)
+
+
+def test_families(tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="no released family 'sharp'; choose clean or photo"):
+        fsrcnn.load_pretrained(2, "sharp")
+    monkeypatch.setattr(weights, "RELEASED", tmp_path)
+    with pytest.raises(InputError, match="the family photo is not released at x2 yet"):
+        fsrcnn.load_pretrained(2, "photo")
+    networks = {"x2": FSRCNN(2), "photo-x2": FSRCNN(2)}
+    for name, network in networks.items():
+        checkpoint.save(network, tmp_path / f"{name}.safetensors", {"kind": name})
+    for name, arguments in {"x2": (2,), "photo-x2": (2, "photo")}.items():
+        loaded = fsrcnn.load_pretrained(*arguments)
+        assert torch.equal(loaded.deconvolution.weight, networks[name].deconvolution.weight)
+        assert released(*arguments).metadata == {"kind": name}
+    assert fsrcnn.load_pretrained(2, "clean").deconvolution.weight.equal(networks["x2"].deconvolution.weight)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

@@ -1,15 +1,19 @@
-"""The released networks in PyTorch: FSRCNN(56, 12, 4) at x2, x3 and x4."""
+"""The released networks in PyTorch: FSRCNN(56, 12, 4) at x2, x3 and x4, in two families."""
 
+from fsrcnn.limits import Family
 from fsrcnn.network.checkpoint import network_of
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.network.weights import released
 
 
-def load_pretrained(scale: int) -> FSRCNN:
+def load_pretrained(scale: int, family: Family = "clean") -> FSRCNN:
     """The released network of a scale, on the CPU in evaluation mode.
 
+    `family` is what it was trained on: "clean" pictures reduced by bicubic, or "photo", pictures that were
+    reduced in several ways and went through JPEG.
+
     It maps (N, 1, h, w) luma in 0..1 to (N, 1, h*scale, w*scale), not clamped. What it was trained
-    on and what it reaches is in the metadata of its file, `fsrcnn/network/released/x<scale>.safetensors`.
-    Raises `InputError` for a scale that has not been released.
+    on and what it reaches is in the metadata of its file, `fsrcnn/network/released/x<scale>.safetensors`,
+    or `photo-x<scale>.safetensors`. Raises `InputError` for a scale or family that has not been released.
     """
-    return network_of(released(scale))
+    return network_of(released(scale, family))

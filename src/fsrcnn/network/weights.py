@@ -13,12 +13,13 @@ from safetensors.numpy import save as serialize
 
 from fsrcnn.errors import InputError
 from fsrcnn.files import atomic
-from fsrcnn.limits import DEEPEST, SCALES, WIDEST
+from fsrcnn.limits import DEEPEST, FAMILIES, SCALES, WIDEST, Family, network_name
 from fsrcnn.network.deconvolution import KERNEL, subpixel_index
 
 Array = NDArray[np.float32]
 
 SHAPE_KEYS = ("scale", "d", "s", "m")
+RELEASED = files("fsrcnn.network") / "released"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,16 +63,25 @@ class Weights:
         return flat[:, index].swapaxes(0, 1), bias.repeat(len(index)), before
 
 
-def released(scale: int) -> Weights:
-    """The released network of a scale, FSRCNN(56, 12, 4), out of the package.
+def released(scale: int, family: Family = "clean") -> Weights:
+    """The released network of a scale and family, FSRCNN(56, 12, 4), out of the package.
 
-    Its metadata say what it was trained on and what it reaches. Raises `InputError` for a scale that has
-    not been released.
+    Its metadata say what it was trained on and what it reaches. Raises `InputError` for a scale or family
+    that has not been released.
     """
     if scale not in SCALES:
         raise InputError(f"no released network for scale {scale!r}; choose {', '.join(map(str, SCALES))}")
-    with as_file(files("fsrcnn.network") / "released" / f"x{scale}.safetensors") as path:
+    if family not in FAMILIES:
+        raise InputError(f"no released family {family!r}; choose {' or '.join(FAMILIES)}")
+    if not is_released(scale, family):
+        raise InputError(f"the family {family} is not released at x{scale} yet; choose clean")
+    with as_file(RELEASED / f"{network_name(scale, family)}.safetensors") as path:
         return load(path)
+
+
+def is_released(scale: int, family: Family) -> bool:
+    """Whether the package holds the network of a scale and family."""
+    return (RELEASED / f"{network_name(scale, family)}.safetensors").is_file()
 
 
 def save(weights: Weights, path: Path) -> None:
