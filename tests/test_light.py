@@ -27,7 +27,7 @@ sys.meta_path.insert(0, Refuse())
 """
 IMPORT = """
 names = ["fsrcnn.cli", "fsrcnn.network.weights"]
-for room in ("fsrcnn.inference", "fsrcnn.pictures", "fsrcnn.upscaling"):
+for room in ("fsrcnn.export", "fsrcnn.inference", "fsrcnn.pictures", "fsrcnn.upscaling"):
     found = pkgutil.walk_packages(importlib.import_module(room).__path__, f"{room}.")
     names += [module.name for module in found]
 names.remove("fsrcnn.inference.subpixel")  # the form in torch's layers

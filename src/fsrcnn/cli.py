@@ -1,4 +1,4 @@
-"""The command `fsrcnn`: upscale a picture, a folder of pictures or a video clip; serve a model.
+"""The command `fsrcnn`: upscale a picture, a folder of pictures or a video clip; serve or export a network.
 
 What is large is imported on use, so that `--help` and wrong arguments answer at once.
 """
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fsrcnn.errors import InputError
+from fsrcnn.export.targets import TARGETS, export
+from fsrcnn.limits import SCALES
 from fsrcnn.system import check_supported
 from fsrcnn.upscaling.planning import CLIPS
 from fsrcnn.upscaling.reporting import report
@@ -35,6 +37,7 @@ examples:
   fsrcnn upscale photo.jpg --weights models/x4/scratch.safetensors
   fsrcnn upscale photo.jpg --model models:/fsrcnn-x4@champion
   fsrcnn serve models:/fsrcnn-x4@champion         answers HTTP requests on this machine alone
+  fsrcnn export x4 --to onnx -o fsrcnn_x4.onnx    the released network for other programs
 """
 UPSCALE = f"""\
 Upscale every IN.
@@ -49,6 +52,12 @@ clips     {", ".join(CLIPS)} (pip install 'fsrcnn[video]'), written as MP4, MOV 
 
 Nothing is overwritten without --force, and OUT appears only when it is whole.
 The exit status is 0 if everything was upscaled, 1 if something was not, 2 for wrong arguments.
+"""
+EXPORT = """\
+Write a trained network as a file for other programs; docs/everywhere.md says how each loads it.
+
+WEIGHTS  x2, x3 or x4, the released networks; a .safetensors file that training wrote; or a model in the
+         MLflow store that MLFLOW_TRACKING_URI names, such as models:/fsrcnn-x4@champion.
 """
 
 
@@ -124,6 +133,18 @@ def _parser() -> argparse.ArgumentParser:
     server.add_argument("--host", default="127.0.0.1", help="default: %(default)s, this machine alone")
     server.add_argument("--port", type=int, default=5001, help="default: %(default)s")
     server.set_defaults(run=_serve)
+
+    exporter = commands.add_parser(
+        "export",
+        help="a network for other programs; see fsrcnn export --help",
+        description=EXPORT,
+        formatter_class=layout,
+    )
+    exporter.add_argument("weights", metavar="WEIGHTS", help="a name, a file or a model, as above")
+    exporter.add_argument("--to", dest="target", required=True, choices=TARGETS, help="what for")
+    exporter.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help="the file to write")
+    exporter.add_argument("--force", action="store_true", help="overwrite the file if it exists")
+    exporter.set_defaults(run=_export)
     return parser
 
 
@@ -133,6 +154,22 @@ def _serve(options: argparse.Namespace) -> int:
     except ImportError:
         raise InputError("MLflow is not installed; run pip install mlflow") from None
     serve(options.model, options.host, options.port)
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from fsrcnn.network import weights
+
+    given: str = options.weights
+    if given in (names := {f"x{scale}": scale for scale in SCALES}):
+        network = weights.released(names[given])
+    elif given.startswith(("models:/", "runs:/")):
+        from fsrcnn.tracking.registered import load_registered
+
+        network = load_registered(given)
+    else:
+        network = weights.load(Path(given))
+    export(network, options.target, options.output, force=options.force)
     return 0
 
 

@@ -1,0 +1,40 @@
+"""The places that a network can be exported to, by the names that `fsrcnn export --to` takes."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fsrcnn.errors import InputError
+from fsrcnn.files import atomic
+
+if TYPE_CHECKING:  # the command names the targets before it imports what makes them
+    from fsrcnn.network.weights import Weights
+
+
+def _onnx(network: "Weights") -> bytes:
+    try:
+        from fsrcnn.inference.onnx_graph import to_onnx
+    except ImportError:
+        raise InputError("onnx is not installed; run pip install 'fsrcnn[onnx]'") from None
+    return bytes(to_onnx(network).SerializeToString(deterministic=True))
+
+
+# A network to the contents of a file; equal weights are equal bytes.
+TARGETS: dict[str, Callable[["Weights"], bytes]] = {
+    "onnx": _onnx,
+}
+
+
+def export(network: "Weights", target: str, path: Path, *, force: bool = False) -> None:
+    """Write a network to `path` in the form of one of `TARGETS`, whole or not at all.
+
+    Raises `InputError` when the file exists and `force` is not given, can't be written, or the network can't
+    be had in that form.
+    """
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; name a file")
+    if path.exists() and not force:
+        raise InputError(f"{path}: exists; --force overwrites it")
+    content = TARGETS[target](network)
+    with atomic(path) as temporary:
+        temporary.write_bytes(content)
