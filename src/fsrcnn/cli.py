@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fsrcnn.errors import InputError
 from fsrcnn.export.targets import TARGETS, export
-from fsrcnn.limits import SCALES
+from fsrcnn.limits import FAMILIES, SCALES, network_name
 from fsrcnn.system import check_supported
 from fsrcnn.upscaling.planning import CLIPS
 from fsrcnn.upscaling.reporting import report
@@ -56,8 +56,9 @@ The exit status is 0 if everything was upscaled, 1 if something was not, 2 for w
 EXPORT = """\
 Write a trained network as a file for other programs; docs/everywhere.md says how each loads it.
 
-WEIGHTS  x2, x3 or x4, the released networks; a .safetensors file that training wrote; or a model in the
-         MLflow store that MLFLOW_TRACKING_URI names, such as models:/fsrcnn-x4@champion.
+WEIGHTS  a released network: x2, x3, x4, or photo-x2, photo-x3, photo-x4 for compressed pictures;
+         a .safetensors file that training wrote; or a model in the MLflow store that MLFLOW_TRACKING_URI
+         names, such as models:/fsrcnn-x4@champion.
 """
 
 
@@ -161,8 +162,9 @@ def _export(options: argparse.Namespace) -> int:
     from fsrcnn.network import weights
 
     given: str = options.weights
-    if given in (names := {f"x{scale}": scale for scale in SCALES}):
-        network = weights.released(names[given])
+    names = {network_name(scale, family): (scale, family) for scale in SCALES for family in FAMILIES}
+    if given in names:
+        network = weights.released(*names[given])
     elif given.startswith(("models:/", "runs:/")):
         from fsrcnn.tracking.registered import load_registered
 

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 Scale = Literal[2, 3, 4]
 SCALES: tuple[int, ...] = get_args(Scale)
 Family = Literal["clean", "photo"]  # trained on clean pictures; on what JPEG and other reductions leave
-FAMILIES: tuple[str, ...] = get_args(Family)
+FAMILIES: tuple[Family, ...] = get_args(Family)
 WIDEST, DEEPEST = 1024, 64  # the largest d and s, the largest m
 
 
