@@ -3,16 +3,18 @@
 import errno
 import os
 import resource
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fsrcnn.errors import InputError
 from fsrcnn.pictures.formats import SUFFIXES
-from fsrcnn.pictures.picture import Metadata, Picture
-from fsrcnn.pictures.reading import read
-from fsrcnn.pictures.writing import check, write
+from fsrcnn.pictures.picture import Metadata, Picture, TooLargeError
+from fsrcnn.pictures.reading import decode, read
+from fsrcnn.pictures.writing import check, encode, write
 
+CASES = Path(__file__).resolve().parents[1] / "cases"
 NOISE = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
 
 
@@ -90,3 +92,22 @@ def test_the_limits_are_those_of_the_writers(tmp_path, suffix, side):
 def test_a_profile_is_not_dropped_in_silence(tmp_path):
     with pytest.raises(InputError, match=r"\.bmp has no colour profile"):
         check(tmp_path / "a.bmp", Picture(NOISE, Metadata(icc=b"profile")))
+
+
+@pytest.mark.parametrize(
+    "name", ["phone.jpg", "png_text.png", "screenshot_lossless.webp", "tif_with_thumbnail.tif"]
+)
+def test_bytes_are_those_of_a_file(tmp_path, name):
+    source, target = CASES / name, tmp_path / name
+    picture = read(source)
+    write(target, picture)
+    assert encode(Path(name), picture) == target.read_bytes()
+    if source.suffix != ".tif":
+        again = decode(source.read_bytes())
+        assert np.array_equal(again.pixels, picture.pixels)
+        assert again.metadata == picture.metadata
+
+
+def test_bytes_of_a_large_picture_are_refused_by_their_header():
+    with pytest.raises(TooLargeError, match=r"above the limit of 0\.001 megapixels"):
+        decode((CASES / "phone.jpg").read_bytes(), 0.001)

@@ -6,6 +6,11 @@ import numpy as np
 
 from fsrcnn.errors import InputError
 
+
+class TooLargeError(InputError):
+    """A picture of more pixels than are allowed."""
+
+
 Chunk = tuple[bytes, bytes]  # of a PNG: its four letters and its data
 
 
@@ -48,9 +53,9 @@ def check_frames(frames: int) -> None:
 
 
 def check_size(width: int, height: int, max_megapixels: float | None) -> None:
-    """Raise `InputError` if there are more pixels than that; None is no limit."""
+    """Raise `TooLargeError` if there are more pixels than that; None is no limit."""
     if max_megapixels is not None and width * height > max_megapixels * 1e6:
-        raise InputError(
+        raise TooLargeError(
             f"{width}x{height} is above the limit of {max_megapixels:g} megapixels; "
             "raise it with --max-megapixels"
         )

@@ -1,6 +1,8 @@
 """Read a picture file: the decoders are those of the formats that we name, chosen by the file's contents."""
 
+import io
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
@@ -23,34 +25,51 @@ def read(path: Path, max_megapixels: float | None = None) -> Picture:
     """
     if not path.is_file():  # to open a pipe would wait for ever
         raise InputError(f"{path}: not a file")
+    return _guarded(str(path), lambda lost: _read(path, max_megapixels, lost))
+
+
+def decode(content: bytes, max_megapixels: float | None = None) -> Picture:
+    """Decode the bytes of a PNG, JPEG, WebP or BMP file as `read` does a file.
+
+    Raises `InputError` as `read` does; `TooLargeError` before anything is decoded.
+    """
+    return _guarded("picture", lambda lost: _decode(content, max_megapixels, lost))
+
+
+def _guarded(name: str, decoder: Callable[[list[str]], Picture]) -> Picture:
+    """What a decoder returns; whatever it raises as an `InputError` about `name`."""
     lost: list[str] = []
     try:
-        picture = _read(path, max_megapixels, lost)
+        picture = decoder(lost)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise type(error)(f"{name}: {error}") from None
     except UnidentifiedImageError:
-        raise InputError(f"{path}: not a readable picture (no {NAMES})") from None
+        raise InputError(f"{name}: not a readable picture (no {NAMES})") from None
     except MemoryError:
-        raise InputError(f"{path}: not enough memory") from None
+        raise InputError(f"{name}: not enough memory") from None
     except Exception as error:  # decoders meet damaged files with every exception there is
-        raise InputError(f"{path}: not a readable picture ({reason(error)})") from None
+        raise InputError(f"{name}: not a readable picture ({reason(error)})") from None
     for words in lost:
-        log.warning("%s: %s", path, words)
+        log.warning("%s: %s", name, words)
     return picture
 
 
 def _read(path: Path, max_megapixels: float | None, lost: list[str]) -> Picture:
     with path.open("rb") as file:
-        start = file.read(16)
-    if start.startswith(png.SIGNATURE):
-        return png.read(path.read_bytes(), max_megapixels, lost)
-    if start.startswith(TIFF):
+        start = file.read(4)
+    if start in TIFF:
         return tiff.read(path, max_megapixels, lost)
-    with Image.open(path, formats=PILLOW) as image:
+    return _decode(path.read_bytes(), max_megapixels, lost)
+
+
+def _decode(content: bytes, max_megapixels: float | None, lost: list[str]) -> Picture:
+    if content.startswith(png.SIGNATURE):
+        return png.read(content, max_megapixels, lost)
+    with Image.open(io.BytesIO(content), formats=PILLOW) as image:
         check_size(*image.size, max_megapixels)
         check_frames(pillow.frames(image))
         picture = pillow.of_frame(image, lost)
-    lossless = start[8:12] == b"WEBP" and _is_lossless(path)
+    lossless = content[8:12] == b"WEBP" and _is_lossless(content)
     return picture._replace(metadata=picture.metadata._replace(lossless=lossless))
 
 
@@ -60,13 +79,12 @@ def reason(error: Exception) -> str:
     return " ".join(text.split()) or type(error).__name__
 
 
-def _is_lossless(path: Path) -> bool:
+def _is_lossless(content: bytes) -> bool:
     """Whether a WebP's picture is of the kind VP8L; others may stand before it."""
-    with path.open("rb") as file:
-        file.seek(12)
-        while len(header := file.read(8)) == 8:
-            if header[:4] in (b"VP8L", b"VP8 "):
-                return header[:4] == b"VP8L"
-            length = int.from_bytes(header[4:], "little")
-            file.seek(length + length % 2, 1)
+    at = 12
+    while len(header := content[at : at + 8]) == 8:
+        if header[:4] in (b"VP8L", b"VP8 "):
+            return header[:4] == b"VP8L"
+        length = int.from_bytes(header[4:], "little")
+        at += 8 + length + length % 2
     return False

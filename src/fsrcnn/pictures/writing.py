@@ -3,7 +3,7 @@
 import io
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -64,18 +64,32 @@ def write(path: Path, picture: Picture) -> None:
     Raises `InputError` when the format can't hold the picture itself, or the file can't be written.
     """
     check(path, picture)
-    form = SUFFIXES[path.suffix.lower()]
-    kept = _held(path, picture.metadata)
+    form, kept = SUFFIXES[path.suffix.lower()], _held(path, picture.metadata)
     try:
         with atomic(path) as temporary, _Checked(io.FileIO(temporary, "r+")) as file:
-            if form == "PNG":
-                file.writelines(png.write(picture.pixels, kept))
-            elif form == "TIFF":
-                tiff.write(file, picture.pixels, kept)
-            else:
-                Image.fromarray(picture.pixels).save(file, form, **_options(form, picture.pixels, kept))
+            _write(file, form, picture.pixels, kept)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: can't be written ({reason(error)})") from None
+
+
+def encode(name: Path, picture: Picture) -> bytes:
+    """The bytes that `write` would put into a file of that name.
+
+    Raises `InputError` when the format can't hold the picture.
+    """
+    check(name, picture)
+    file = io.BytesIO()
+    _write(file, SUFFIXES[name.suffix.lower()], picture.pixels, _held(name, picture.metadata))
+    return file.getvalue()
+
+
+def _write(file: BinaryIO, form: str, pixels: np.ndarray, kept: Metadata) -> None:
+    if form == "PNG":
+        file.writelines(png.write(pixels, kept))
+    elif form == "TIFF":
+        tiff.write(file, pixels, kept)
+    else:
+        Image.fromarray(pixels).save(file, form, **_options(form, pixels, kept))
 
 
 class _Checked(io.BufferedRandom):
