@@ -34,6 +34,7 @@ examples:
   fsrcnn upscale holidays                         all pictures in it, to the folder holidays_x4
   fsrcnn upscale holidays --skip-existing         goes on where it was interrupted
   fsrcnn upscale clip.mp4                         writes clip_x4.mp4, with its sound
+  fsrcnn upscale photo.jpg --for clean            the network for pictures without compression
   fsrcnn upscale photo.jpg --weights models/x4/scratch.safetensors
   fsrcnn upscale photo.jpg --model models:/fsrcnn-x4@champion
   fsrcnn serve models:/fsrcnn-x4@champion         answers HTTP requests on this machine alone
@@ -108,6 +109,14 @@ def _parser() -> argparse.ArgumentParser:
     source.add_argument(
         "--model", metavar="URI", help="a model in the MLflow store that MLFLOW_TRACKING_URI names"
     )
+    source.add_argument(
+        "--for",
+        dest="family",
+        choices=("auto", *FAMILIES),
+        default="auto",
+        help="the released network for clean pictures, or for photos that were compressed; "
+        "default: auto, by what each file says",
+    )
     command.add_argument(
         "--backend", default="auto", help="what runs the network; default: auto, the fastest"
     )
@@ -121,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
         default=MAX_MEGAPIXELS,
         help="refuse larger pictures; default: %(default)s (at x4, 3 GB of memory; 16 bits 7 GB)",
     )
+    command.add_argument("-v", "--verbose", action="store_true", help="say which network each file gets")
     command.set_defaults(run=_upscale)
 
     server = commands.add_parser(
@@ -181,7 +191,8 @@ def _upscale(options: argparse.Namespace) -> int:
     return run(options, _network(options))
 
 
-def _network(options: argparse.Namespace) -> "Weights":
+def _network(options: argparse.Namespace) -> "Weights | None":
+    """The network that was given; None for the released ones."""
     from fsrcnn.network import weights
 
     if options.weights:
@@ -191,7 +202,7 @@ def _network(options: argparse.Namespace) -> "Weights":
 
         network = load_registered(options.model)
     else:
-        return weights.released(options.scale or 4)
+        return None
     if options.scale not in (None, network.scale):
         given = options.weights or options.model
         raise InputError(

@@ -10,6 +10,7 @@ from typing import Any
 
 from PIL import ExifTags, Image, ImageCms
 
+from fsrcnn.pictures.compression import jpeg_quality
 from fsrcnn.pictures.picture import Chunk, Metadata
 
 Base, IFD = ExifTags.Base, ExifTags.IFD
@@ -60,6 +61,7 @@ def of_pillow(image: Image.Image, lost: list[str]) -> Metadata:
         xmp=turned(xmp.encode() if isinstance(xmp, str) else xmp),
         iptc=photoshop.get(IPTC) if isinstance(photoshop, dict) else None,
         comment=info.get("comment") if image.format in ("JPEG", "MPO") else None,
+        jpeg_quality=jpeg_quality(getattr(image, "quantization", None)),
     )
 
 

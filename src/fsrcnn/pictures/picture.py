@@ -26,6 +26,8 @@ class Metadata(NamedTuple):
     texts: tuple[Chunk, ...] = ()  # a PNG's tEXt, zTXt and iTXt, as they are
     comment: bytes | None = None  # of a JPEG
     lossless: bool = False  # a WebP that was encoded without loss
+    lossy: bool = False  # a JPEG, or a WebP that does not say that it lost nothing
+    jpeg_quality: int | None = None  # 1..100, see `compression`
 
 
 class Picture(NamedTuple):

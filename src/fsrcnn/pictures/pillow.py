@@ -7,7 +7,10 @@ from PIL import ExifTags, Image
 
 from fsrcnn.errors import InputError
 from fsrcnn.pictures import metadata
+from fsrcnn.pictures.compression import is_lossless_webp
 from fsrcnn.pictures.picture import Metadata, Picture, check_frames, upright
+
+LOSSY = ("JPEG", "MPO", "WEBP")
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +42,12 @@ def of_frame(image: Image.Image, lost: list[str]) -> Picture:
     if image.format == "TIFF":
         # A file with a name may be mapped into memory, wrongly: by the sides of the turned picture.
         image.filename = ""  # type: ignore[attr-defined]
+    file = getattr(image, "fp", None)  # which loading closes
+    lossless = image.format == "WEBP" and file is not None and is_lossless_webp(file)
     image.load()  # by which Pillow turns a TIFF, and takes its orientation away
     orientation = metadata.guarded("EXIF", lambda: image.getexif().get(ExifTags.Base.Orientation), [])
     kept = metadata.of_pillow(image, lost)
+    kept = kept._replace(lossless=lossless, lossy=image.format in LOSSY and not lossless)
     if image.mode.startswith("I;16"):
         if "transparency" in image.info:
             raise InputError("16-bit grey with transparency, which Pillow has not; give an array (h, w, 2)")

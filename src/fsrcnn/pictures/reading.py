@@ -68,23 +68,10 @@ def _decode(content: bytes, max_megapixels: float | None, lost: list[str]) -> Pi
     with Image.open(io.BytesIO(content), formats=PILLOW) as image:
         check_size(*image.size, max_megapixels)
         check_frames(pillow.frames(image))
-        picture = pillow.of_frame(image, lost)
-    lossless = content[8:12] == b"WEBP" and _is_lossless(content)
-    return picture._replace(metadata=picture.metadata._replace(lossless=lossless))
+        return pillow.of_frame(image, lost)
 
 
 def reason(error: Exception) -> str:
     """What an exception says, in one line."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(text.split()) or type(error).__name__
-
-
-def _is_lossless(content: bytes) -> bool:
-    """Whether a WebP's picture is of the kind VP8L; others may stand before it."""
-    at = 12
-    while len(header := content[at : at + 8]) == 8:
-        if header[:4] in (b"VP8L", b"VP8 "):
-            return header[:4] == b"VP8L"
-        length = int.from_bytes(header[4:], "little")
-        at += 8 + length + length % 2
-    return False

@@ -7,8 +7,9 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from PIL import Image
@@ -18,34 +19,39 @@ from fsrcnn.errors import InputError
 from fsrcnn.network.weights import Weights
 from fsrcnn.pictures.reading import read
 from fsrcnn.pictures.writing import check, write
-from fsrcnn.upscaling.image import Upscaler
+from fsrcnn.upscaling.family import CLEAN, CLIP, Suited, chosen, suited_to
+from fsrcnn.upscaling.image import Upscaler, released_upscaler
 from fsrcnn.upscaling.planning import Job, is_clip, named, plan
 from fsrcnn.upscaling.reporting import printable, report
 
 STOPS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # not on Windows
 
 
-def run(options: argparse.Namespace, network: Weights) -> int:
-    """Upscale what the options of the command name with a network; the exit status.
+UpscalerOf = Callable[[Path, Suited], Upscaler]  # of a file, for which a family is suited
+
+
+def run(options: argparse.Namespace, given: Weights | None) -> int:
+    """Upscale what the options of the command name, with a network or the released ones; the exit status.
 
     Raises `InputError` where nothing is done at all.
     """
+    scale = given.scale if given else options.scale or 4
     todo = plan(
         options.inputs,
         options.output,
-        network.scale,
+        scale,
         skip_existing=options.skip_existing,
         force=options.force,
     )
     for line in todo.refused:
         report(line)
-    upscaler = Upscaler(network, options.backend)
+    upscaler_of = _upscalers(options, scale, given)
     start = time.perf_counter()
     failed = len(todo.refused)
     with _orderly_stops(), _quiet_pillow(), _warnings_reported():
         for job in tqdm(todo.jobs, desc="upscale", unit="file", disable=len(todo.jobs) < 2 or None):
             try:
-                _upscale(job, upscaler, options.max_megapixels)
+                _upscale(job, upscaler_of, options.max_megapixels)
             except InputError as error:
                 failed += 1
                 report(error)
@@ -65,14 +71,35 @@ def run(options: argparse.Namespace, network: Weights) -> int:
     return 1 if failed else 0
 
 
-def _upscale(job: Job, upscaler: Upscaler, max_megapixels: float) -> None:
+def _upscalers(options: argparse.Namespace, scale: int, given: Weights | None) -> UpscalerOf:
+    """What upscales a file: the network that was given, else the released one that is asked for or suits it.
+
+    Raises `InputError` where a network or the backend is not to be had.
+    """
+    if given is not None:
+        own = Upscaler(given, options.backend)
+        return lambda path, suited: own
+
+    def upscaler_of(path: Path, suited: Suited) -> Upscaler:
+        family, why = chosen(options.family, suited, scale)
+        if options.verbose:
+            report(f"{path}: the network for {family} pictures, since {why}")
+        return released_upscaler(scale, family, options.backend)
+
+    # One of them before any work, whichever: a backend that is missing is missing for all.
+    released_upscaler(scale, chosen(options.family, CLEAN, scale).family, options.backend)
+    return upscaler_of
+
+
+def _upscale(job: Job, upscaler_of: UpscalerOf, max_megapixels: float) -> None:
     if is_clip(job.source):
         from fsrcnn.upscaling.video import upscale_clip
 
-        frames, seconds = upscale_clip(job.source, job.target, upscaler)
+        frames, seconds = upscale_clip(job.source, job.target, upscaler_of(job.source, CLIP))
         print(f"{frames} frames in {seconds:.1f} s, {frames / seconds:.1f} frames a second", file=sys.stderr)
         return
     picture = read(job.source, max_megapixels)
+    upscaler = upscaler_of(job.source, suited_to(picture.metadata))
     check(job.target, picture, upscaler.scale)
     write(job.target, picture._replace(pixels=upscaler(picture.pixels)))
 

@@ -9,9 +9,11 @@ from PIL import Image
 from fsrcnn.errors import InputError
 from fsrcnn.inference import backends
 from fsrcnn.inference.tiling import receptive_radius, tiled
+from fsrcnn.limits import Family
 from fsrcnn.network.weights import Weights, released
 from fsrcnn.pictures.pillow import from_pillow, to_pillow
 from fsrcnn.upscaling import colour
+from fsrcnn.upscaling.family import CLEAN, Choice, chosen, suited_to
 from fsrcnn.upscaling.transparency import continued
 
 PEAKS = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535, np.dtype(np.float32): 1}
@@ -74,31 +76,40 @@ class Upscaler:
 
 
 @overload
-def upscale(image: Image.Image, scale: int = 4, *, backend: str = "auto") -> Image.Image: ...
-@overload
-def upscale(image: np.ndarray, scale: int = 4, *, backend: str = "auto") -> np.ndarray: ...
 def upscale(
-    image: Image.Image | np.ndarray, scale: int = 4, *, backend: str = "auto"
+    image: Image.Image, scale: int = 4, *, family: Choice = "auto", backend: str = "auto"
+) -> Image.Image: ...
+@overload
+def upscale(
+    image: np.ndarray, scale: int = 4, *, family: Choice = "auto", backend: str = "auto"
+) -> np.ndarray: ...
+def upscale(
+    image: Image.Image | np.ndarray, scale: int = 4, *, family: Choice = "auto", backend: str = "auto"
 ) -> Image.Image | np.ndarray:
     """Upscale by 2, 3 or 4 with the released network of that scale.
+
+    `family` is that of the network: "clean", for pictures as they were reduced; "photo", for what went
+    through JPEG; or "auto", by what a Pillow image that was opened says of its file, as `family.suited_to`
+    does. Arrays are taken as clean, and so is a Pillow image that was changed.
 
     A Pillow image comes back as one, with its ICC profile: grey, 16-bit grey and alpha are kept, the EXIF
     orientation is applied, and what is stored otherwise (palette, CMYK, ...) becomes RGB. An array,
     (h, w), (h, w, 3) or (h, w, 4), uint8, uint16 or float32 in 0..1, comes back as the same kind of array.
 
-    Raises `InputError` for another scale, an array of another kind, an animated image, or a backend that
-    is not installed.
+    Raises `InputError` for another scale or family, an array of another kind, an animated image, or a
+    backend that is not installed.
     """
-    upscaler = _released(scale, backend)
     if isinstance(image, Image.Image):
         pixels, metadata = from_pillow(image)
+        upscaler = released_upscaler(scale, chosen(family, suited_to(metadata), scale).family, backend)
         return to_pillow(upscaler(pixels), metadata)
-    return upscaler(image)
+    return released_upscaler(scale, chosen(family, CLEAN, scale).family, backend)(image)
 
 
 @lru_cache(maxsize=8)
-def _released(scale: int, backend: str) -> Upscaler:
-    return Upscaler(released(scale), backend)
+def released_upscaler(scale: int, family: Family, backend: str) -> Upscaler:
+    """A released network, made ready once. Raises `InputError` as `released` and `backends.load` do."""
+    return Upscaler(released(scale, family), backend)
 
 
 def _quantized(plane: np.ndarray, peak: int, dtype: np.dtype) -> np.ndarray:
