@@ -23,7 +23,7 @@ def finetune() -> None:
     source = Path(f"models/x{params.finetune.source_scale}/scratch.safetensors")
     trained = checkpoint.load(source)
     folder = Path(f"data/x{params.scale}/train")
-    data = loading.load(folder, params.scale, settings, params.seed)
+    data = loading.load(folder, params.scale, settings, params.seed, params.data.degradation)
     torch.manual_seed(params.seed)
     network = transfer(trained, params.scale)
     recording.record_training(
@@ -35,6 +35,7 @@ def finetune() -> None:
         device=where,
         seed=params.seed,
         recipe=params.recipe,
+        degradation=params.data.degradation,
         source=source,
     )
 

@@ -14,7 +14,7 @@ from fsrcnn.errors import InputError
 from fsrcnn.files import sha256, write_json
 from fsrcnn.network import checkpoint
 from fsrcnn.network.model import FSRCNN
-from fsrcnn.settings import TrainSettings
+from fsrcnn.settings import DegradationName, TrainSettings
 from fsrcnn.torch.loop import fit
 from fsrcnn.torch.resume import TrainingState
 from fsrcnn.torch.workers import Workers, join
@@ -43,6 +43,7 @@ def record_training(
     device: Device,
     seed: int,
     recipe: str,
+    degradation: DegradationName,
     source: Path | None = None,
 ) -> None:
     """Train, log to MLflow as it goes, and write `models/x<scale>/<kind>.safetensors` and `.json`.
@@ -64,6 +65,7 @@ def record_training(
         "device": device.type,
         "framework": framework,
         "recipe": recipe,
+        "degradation": degradation,
         **{f"model.{key}": getattr(network, key) for key in ("d", "s", "m")},
         **{f"train.{key}": value for key, value in settings.model_dump().items()},
     }
@@ -126,7 +128,10 @@ def record_training(
             )
         for row in curve:
             log_epoch(row)  # those that an interrupted training had before it could log them
-        checkpoint.save(network, path, {"train_data": train_data, "kind": kind, "seed": str(seed)})
+        metadata = {"train_data": train_data, "kind": kind, "seed": str(seed)}
+        if degradation != "none":
+            metadata["degradation"] = degradation
+        checkpoint.save(network, path, metadata)
         run.model(path)
     seconds = [b - a for a, b in itertools.pairwise([0.0, *(row.seconds for row in curve)])]
     record = {

@@ -21,7 +21,7 @@ def train() -> None:
     settings, model = params.train, params.model
     where = device.choose(params.device, params.framework)
     folder = Path(f"data/x{scale}/train")
-    data = loading.load(folder, scale, settings, params.seed)
+    data = loading.load(folder, scale, settings, params.seed, params.data.degradation)
     torch.manual_seed(params.seed)
     network = FSRCNN(scale, model.d, model.s, model.m)
     recording.record_training(
@@ -33,6 +33,7 @@ def train() -> None:
         device=where,
         seed=params.seed,
         recipe=params.recipe,
+        degradation=params.data.degradation,
     )
 
 

@@ -13,6 +13,7 @@ from fsrcnn.limits import DEEPEST, WIDEST, Scale
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps", "npu"]
 Framework = Literal["torch", "mindspore"]
+DegradationName = Literal["none", "photo"]
 ScheduleName = Literal["constant", "cosine", "linear"]
 
 Count = Annotated[int, Field(ge=1)]
@@ -54,6 +55,7 @@ class DataSettings(Settings):
     evaluation: Annotated[list[str], Field(min_length=1)]  # the same
     links: Literal["fsrcnn", "srcnn"]
     mirror: str  # a folder or a base URL, "" for none; the environment variable wins
+    degradation: DegradationName  # of LR in training
 
 
 class ModelSettings(Settings):

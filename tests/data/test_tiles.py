@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 
 from fsrcnn.data import hdf5
+from fsrcnn.data.degradation import CLEAN
 from fsrcnn.data.hdf5 import Pair
 from fsrcnn.data.pairs import SHRINKS, make_pair, shrunk_size
 from fsrcnn.data.tiles import images_of, open_files
@@ -15,7 +16,7 @@ def stitched(image, side, which):
     rows, width = [], 0
     for tile in image.tiles(side):
         assert max(tile.height, tile.width) <= side
-        part = tile.read()[which][0]
+        part = tile.read(CLEAN)[which][0]
         if width == 0:
             rows.append([])
         rows[-1].append(part)

@@ -8,6 +8,7 @@ from PIL import Image
 from torch.nn.functional import pixel_shuffle
 
 from fsrcnn.data import hdf5, tiles
+from fsrcnn.data.degradation import GRID
 from fsrcnn.data.hdf5 import Pair
 from fsrcnn.data.luma import unit
 from fsrcnn.data.pairs import augment, make_pair
@@ -25,8 +26,8 @@ def settings(**changes):
     return test_loop.settings(**{"sampling": "crops", "crop": 8, **changes})
 
 
-def load(path, scale, seed=1, **changes):
-    return loading.load(path, scale, settings(**changes), seed)
+def load(path, scale, seed=1, degradation="none", **changes):
+    return loading.load(path, scale, settings(**changes), seed, degradation)
 
 
 def noise(*shape, seed=0):
@@ -227,15 +228,16 @@ def test_of_a_large_photograph_the_middle_validates(folder, monkeypatch):
         assert hr.shape[2:] == (4 * h, 4 * w)
 
 
-@pytest.fixture
-def rolling(folder, monkeypatch):
-    """How to load the folder as a set that is larger than memory."""
+@pytest.fixture(params=["none", "photo"])
+def rolling(request, folder, monkeypatch):
+    """How to load the folder as a set that is larger than memory, clean or degraded."""
     monkeypatch.setattr(loading, "POOL_BYTES", 1 << 16)
     monkeypatch.setattr(loading, "ROLLING_BYTES", 1 << 17)
     monkeypatch.setattr(loading, "TILE", 40)
     monkeypatch.setattr("fsrcnn.training.rolling.REFRESH", 10)
     monkeypatch.setattr("fsrcnn.training.rolling.REFRESH_PIXELS", 3000)
-    return lambda seed=1: load(folder, 4, seed, crop=4).pool
+    monkeypatch.setattr("fsrcnn.training.rolling.REFRESH_PIXELS_DEGRADED", 3000)
+    return lambda seed=1: load(folder, 4, seed, request.param, crop=4).pool
 
 
 STEPS = (0, 9, 10, 35, 120)
@@ -275,10 +277,10 @@ def test_a_rolling_pool_shows_every_tile(rolling):
         assert max(tile.height, tile.width) <= 10
     for step in range(0, 10_000, 10):
         pool.at(step)
-        spans = sorted((start, start + tile.pixels) for start, tile in pool._held)
+        spans = sorted((start, start + tile.pixels) for start, tile, _ in pool._held)
         assert spans[-1][1] <= pool.pixels
         assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
-        read |= {id(tile) for _, tile in pool._held}
+        read |= {id(tile) for _, tile, _ in pool._held}
         if len(read) == len(pool._tiles):
             break
     assert len(read) == len(pool._tiles)
@@ -303,3 +305,41 @@ def test_the_other_layouts_roll_too(tmp_path, monkeypatch, layout):
     for batch in batches(pool, (0, 500)):
         assert set(batch.lr.flatten().tolist()) <= known
         assert np.array_equal(shuffled(batch.hr, 4)[:, ::4, ::4], batch.lr[:, 0])
+
+
+def test_lr_of_a_degraded_set_is_another_one_each_time(folder, monkeypatch):
+    monkeypatch.setattr("fsrcnn.training.rolling.REFRESH", 10)
+    pool = load(folder, 4, degradation="photo").pool
+    tiles, seen = list(pool._tiles), {}
+    for step in range(0, 100, 10):
+        pool.at(step)
+        for start, tile, number in pool._held:
+            part = slice(start, start + tile.pixels)
+            lr, hr = pool.lr[part].clone(), pool.hr[part].clone()
+            seen.setdefault(tiles.index(tile), {})[number] = lr, hr
+    for readings in seen.values():
+        (first, large), *others = readings.values()
+        assert others
+        assert all(torch.equal(large, hr) for _, hr in others)
+        assert any(not torch.equal(first, lr) for lr, _ in others)
+
+
+def test_validation_of_a_degraded_set_goes_through_the_grid(folder):
+    clean = load(folder, 4, validation_share=0.2).validation
+    degraded = load(folder, 4, degradation="photo", validation_share=0.2).validation
+    assert len(degraded) == len(GRID) * len(clean)
+    for number, (lr, hr) in enumerate(clean):
+        group = degraded[number * len(GRID) : (number + 1) * len(GRID)]
+        assert torch.equal(group[0][0], lr)
+        assert all(torch.equal(large, hr) for _, large in group)
+        assert len({small.numpy().tobytes() for small, _ in group}) == len(GRID)
+
+
+def test_patches_are_not_degraded(tmp_path, folder):
+    path = tmp_path / "patches.h5"
+    lr = noise(60, 6, 6)
+    hdf5.write_patches(path, [(lr, lr.repeat(4, 1).repeat(4, 2))], 4, **ABOUT)
+    with pytest.raises(InputError, match=r"patches\.h5: data\.degradation: photo needs whole pictures"):
+        load(path, 4, degradation="photo")
+    with pytest.raises(InputError, match=r"data\.degradation: photo is for crops"):
+        load(folder, 4, degradation="photo", sampling="patches")

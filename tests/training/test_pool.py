@@ -36,7 +36,7 @@ def random_pairs(scale, shapes):
 
 
 def pool_of(scale, blocks):
-    return PatchPool.of_tiles(scale, [Tile(*lr.shape, lambda lr=lr, hr=hr: (lr, hr)) for lr, hr in blocks])
+    return PatchPool.of_tiles(scale, [Tile(*lr.shape, lambda _, lr=lr, hr=hr: (lr, hr)) for lr, hr in blocks])
 
 
 def shuffled(hr, scale):

@@ -20,3 +20,9 @@ def luma(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
 def unit(y: NDArray[np.float32]) -> NDArray[np.float32]:
     """Luma as files hold it, 0..255, in the unit that networks see and figures are taken in: 0..1."""
     return y / np.float32(255)
+
+
+def grey(y: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The 8-bit grey, of equal red, green and blue, whose `luma` is nearest to `y`."""
+    levels = (y - np.float32(16)) * np.float32(256 / (RED + GREEN + BLUE))
+    return levels.round().clip(0, 255).astype(np.uint8)

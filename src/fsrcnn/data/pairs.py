@@ -1,6 +1,6 @@
 """Photographs to training and evaluation pairs: augmentation, bicubic reduction, luma.
 
-All resizing is Pillow's bicubic with antialiasing, as in the published data.
+All resizing is Pillow's bicubic with antialiasing, as in the published data, unless LR is degraded.
 """
 
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from fsrcnn.data.degradation import CLEAN, Degradation, degrade
 from fsrcnn.data.hdf5 import Luma
 from fsrcnn.data.luma import luma
 from fsrcnn.errors import InputError
@@ -32,7 +33,9 @@ def shrunk_size(width: int, height: int, shrink: float) -> tuple[int, int]:
     return max(1, int(width * shrink)), max(1, int(height * shrink))
 
 
-def make_pair(image: Image.Image, scale: int, fit: Fit) -> tuple[Luma, Luma]:
+def make_pair(
+    image: Image.Image, scale: int, fit: Fit, degradation: Degradation = CLEAN
+) -> tuple[Luma, Luma]:
     """One picture as LR and HR luma, (h, w) and (h*scale, w*scale), float32, about 16..235.
 
     `fit` says how HR becomes a multiple of the scale: "resize" as in the published files (which
@@ -45,7 +48,7 @@ def make_pair(image: Image.Image, scale: int, fit: Fit) -> tuple[Luma, Luma]:
     box = (width * scale, height * scale)
     resized = fit == "resize"
     hr = image.resize(box, Image.Resampling.BICUBIC) if resized else image.crop((0, 0, *box))
-    lr = hr.resize((width, height), Image.Resampling.BICUBIC)
+    lr = degrade(hr, scale, degradation)
     return luma(np.asarray(lr)), luma(np.asarray(hr))
 
 

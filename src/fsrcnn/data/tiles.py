@@ -14,12 +14,13 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from fsrcnn.data.degradation import CLEAN, Degradation, degrade
 from fsrcnn.data.hdf5 import BLOCK, Luma, Reader
-from fsrcnn.data.luma import luma
+from fsrcnn.data.luma import grey, luma
 from fsrcnn.data.pairs import ROTATIONS, SHRINKS, make_pair, shrunk_size
 from fsrcnn.data.prepared import training_files
 
-MARGIN = 3  # LR pixels around a tile, of which bicubic reduction sees two
+MARGIN = 4  # LR pixels around a tile, of which reduction sees three at most
 
 Block = tuple[Luma, Luma]  # equally large images: lr (n, h, w) and hr (n, h*scale, w*scale), 0..255
 
@@ -34,12 +35,15 @@ class Box(NamedTuple):
 
 
 class Tile(NamedTuple):
-    """What is read at once: that many `images` of `height` x `width` LR pixels."""
+    """What is read at once: that many `images` of `height` x `width` LR pixels.
+
+    LR goes through the degradation that `read` is given; blocks of patches hold it made, clean.
+    """
 
     images: int
     height: int
     width: int
-    read: Callable[[], Block]
+    read: Callable[[Degradation], Block]
 
     @property
     def pixels(self) -> int:
@@ -58,7 +62,7 @@ class SetImage(NamedTuple):
     rotation: int  # degrees
     height: int
     width: int
-    read: Callable[[Box | None], Block]
+    read: Callable[[Box | None, Degradation], Block]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -110,7 +114,7 @@ def images_of(reader: Reader, scale: int) -> Iterator[SetImage]:
         if reader.found.layout == "images":
             turn = variant.rpartition(" ")[2]
             turned = int(turn) if turn in map(str, ROTATIONS) else 0
-            yield SetImage(photograph, turned, height, width, partial(_read_pair, reader, index))
+            yield SetImage(photograph, turned, height, width, partial(_read_pair, reader, index, scale))
             continue
         for shrink in SHRINKS:
             w, h = (side // scale for side in shrunk_size(width, height, shrink))
@@ -125,7 +129,7 @@ def patches_of(reader: Reader, stop: int) -> Iterator[Tile]:
     """The first `stop` patches of a file of patches, in blocks."""
     for start in range(0, stop, BLOCK):
         end = min(start + BLOCK, stop)
-        yield Tile(end - start, *reader.size(0), partial(reader.patches, slice(start, end)))
+        yield Tile(end - start, *reader.size(0), partial(_read_patches, reader, slice(start, end)))
 
 
 def _edges(length: int, side: int) -> list[int]:
@@ -133,19 +137,33 @@ def _edges(length: int, side: int) -> list[int]:
     return [i * length // parts for i in range(parts + 1)]
 
 
-def _read_pair(reader: Reader, index: int, box: Box | None) -> Block:
+def _read_patches(reader: Reader, part: slice, degradation: Degradation) -> Block:
+    assert degradation == CLEAN, "a patch is too small for a JPEG's blocks"
+    return reader.patches(part)
+
+
+def _read_pair(reader: Reader, index: int, scale: int, box: Box | None, degradation: Degradation) -> Block:
     part = () if box is None else (slice(box.top, box.bottom), slice(box.left, box.right))
     pair = reader.pair(index, *part)
-    return pair.lr[None], pair.hr[None]
+    if degradation == CLEAN:
+        return pair.lr[None], pair.hr[None]
+    small = degrade(Image.fromarray(grey(pair.hr)), scale, degradation).convert("RGB")
+    return luma(np.asarray(small))[None], pair.hr[None]
 
 
 def _read_picture(
-    reader: Reader, index: int, scale: int, shrink: float, rotation: int, box: Box | None
+    reader: Reader,
+    index: int,
+    scale: int,
+    shrink: float,
+    rotation: int,
+    box: Box | None,
+    degradation: Degradation,
 ) -> Block:
     if box is None:
         image = _rgb(reader.picture(index))
         smaller = image.resize(shrunk_size(*image.size, shrink), Image.Resampling.BICUBIC)
-        lr, hr = make_pair(smaller.rotate(rotation, expand=True), scale, "resize")
+        lr, hr = make_pair(smaller.rotate(rotation, expand=True), scale, "resize", degradation)
         return lr[None], hr[None]
     assert rotation == 0, "tiles are read of what is not rotated"
     height, width = reader.size(index)
@@ -164,14 +182,19 @@ def _read_picture(
         Image.Resampling.BICUBIC,
         box=(left, top, right, bottom),
     )
-    inner = (
-        (box.left - outer.left) * scale,
-        (box.top - outer.top) * scale,
-        (box.right - outer.left) * scale,
-        (box.bottom - outer.top) * scale,
+    small = degrade(large, scale, degradation)
+    small, large = (
+        image.crop(
+            (
+                (box.left - outer.left) * times,
+                (box.top - outer.top) * times,
+                (box.right - outer.left) * times,
+                (box.bottom - outer.top) * times,
+            )
+        )
+        for image, times in ((small, 1), (large, scale))
     )
-    small = large.resize((box.right - box.left, box.bottom - box.top), Image.Resampling.BICUBIC, box=inner)
-    return luma(np.asarray(small))[None], luma(np.asarray(large.crop(inner)))[None]
+    return luma(np.asarray(small))[None], luma(np.asarray(large))[None]
 
 
 def _source(start: int, stop: int, length: int, shrunk: int) -> tuple[slice, float, float]:

@@ -8,18 +8,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from fsrcnn.data.degradation import CLEAN, GRID, Degradation
 from fsrcnn.data.hdf5 import BLOCK, Reader
 from fsrcnn.data.luma import unit
 from fsrcnn.data.tiles import Block, SetImage, Tile, images_of, open_files, patches_of
 from fsrcnn.errors import InputError
-from fsrcnn.settings import TrainSettings
+from fsrcnn.settings import DegradationName, TrainSettings
 from fsrcnn.training.pool import GRID_PATCH, PatchPool
 from fsrcnn.training.rolling import RollingPool
 
 POOL_BYTES = 3 << 29  # of a set that is held whole; a training then stays below 4 GB
 ROLLING_BYTES = 1 << 28  # of the pool of a larger one, which is filled in seconds
 TILE = 256  # HR pixels, at most, of a side of its tiles
-MOST_VALIDATION = 40  # photographs
+MOST_VALIDATION = 40  # images
 VALIDATION_SIDE = 640  # HR pixels, at most, of a side of theirs
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,9 @@ class TrainingData(NamedTuple):
     validation: list[tuple[Tensor, Tensor]]
 
 
-def load(path: Path, scale: int, settings: TrainSettings, seed: int) -> TrainingData:
+def load(
+    path: Path, scale: int, settings: TrainSettings, seed: int, degradation: DegradationName = "none"
+) -> TrainingData:
     """Read the training file `path`, or all those of the folder, and hold a share out for validation.
 
     Evenly spaced photographs are held out with all their variants, and only the unaltered one is used,
@@ -43,19 +46,25 @@ def load(path: Path, scale: int, settings: TrainSettings, seed: int) -> Training
     crops, which are turned as they are cut, variants that are rotated are left out.
 
     A set that takes more than `POOL_BYTES` is read as training proceeds, in an order that `seed` decides.
+    So is one whose LR is degraded, anew each time; its validation images go through all of `GRID`.
 
     Raises `InputError` for a file that is not a training file, when there are too few photographs to
-    hold some out, when `settings.crop` is larger than every image, or when the published patches are
-    asked for of a set that is too large for them.
+    hold some out, when `settings.crop` is larger than every image, when the published patches are
+    asked for of a set that is too large for them, and when patches or the published ones of a set are
+    to be degraded.
     """
     readers = open_files(path, scale)
-    images, blocks, validation = _split(path, readers, scale, settings.validation_share)
+    if degradation != "none":
+        _check_degradable(readers, settings)
+    degradations = [CLEAN] if degradation == "none" else list(GRID.values())
+    images, blocks, validation = _split(path, readers, scale, settings.validation_share, degradations)
     grid_count = sum(_grid_count(scale, *image.size) for image in images)
     grid_count += sum(block.images * _grid_count(scale, block.height, block.width) for block in blocks)
     if settings.sampling == "patches":
         pool = PatchPool.of_tiles(scale, _fitting(path, [i.whole() for i in images] + blocks, scale))
     else:
-        pool = _pool_for_crops(path, scale, images, blocks, settings.crop, seed)
+        degraded = degradation != "none"
+        pool = _pool_for_crops(path, scale, images, blocks, settings.crop, seed, degraded=degraded)
     pool.grid_count = grid_count
     if not isinstance(pool, RollingPool):
         for reader in readers:
@@ -63,8 +72,26 @@ def load(path: Path, scale: int, settings: TrainSettings, seed: int) -> Training
     return TrainingData(pool, as_tensors(validation))
 
 
+def _check_degradable(readers: list[Reader], settings: TrainSettings) -> None:
+    if settings.sampling == "patches":
+        raise InputError("data.degradation: photo is for crops; set train.sampling=crops, or it to none")
+    for reader in readers:
+        if reader.found.layout == "patches":
+            raise InputError(
+                f"{reader.path}: data.degradation: photo needs whole pictures, and this file holds patches; "
+                "give a folder of pictures, or set it to none"
+            )
+
+
 def _pool_for_crops(
-    path: Path, scale: int, images: list[SetImage], blocks: list[Tile], crop: int, seed: int
+    path: Path,
+    scale: int,
+    images: list[SetImage],
+    blocks: list[Tile],
+    crop: int,
+    seed: int,
+    *,
+    degraded: bool,
 ) -> PatchPool:
     side = min([crop, *(min(block.height, block.width) for block in blocks)])
     if side < crop:
@@ -73,13 +100,18 @@ def _pool_for_crops(
     wholes = [image.whole() for image in images] + blocks
     if not wholes:
         raise InputError(f"{path}: train.crop: {crop} is larger than every training image; make it smaller")
-    if (size := _bytes(scale, wholes)) <= POOL_BYTES:
+    size = _bytes(scale, wholes)
+    pool: PatchPool
+    if size <= POOL_BYTES and not degraded:
         pool = PatchPool.of_tiles(scale, wholes)
+    elif size <= POOL_BYTES:
+        pixels = sum(tile.pixels for tile in wholes)
+        pool = RollingPool(scale, pixels, wholes, seed, degraded=True)
     else:
         log.info("%s: %.1f GB, of which a part is held at a time", path, size / 1e9)
         longest = max(TILE // scale, 2 * side)  # halves of it still hold a crop
         tiles = [tile for image in images for tile in image.tiles(longest)] + blocks
-        pool = RollingPool(scale, ROLLING_BYTES // _bytes(scale), tiles, seed)
+        pool = RollingPool(scale, ROLLING_BYTES // _bytes(scale), tiles, seed, degraded=degraded)
     pool.largest_crop = side if blocks else None
     return pool
 
@@ -94,7 +126,7 @@ def _fitting(path: Path, tiles: list[Tile], scale: int) -> list[Tile]:
 
 
 def _split(
-    path: Path, readers: list[Reader], scale: int, share: float
+    path: Path, readers: list[Reader], scale: int, share: float, degradations: list[Degradation]
 ) -> tuple[list[SetImage], list[Tile], list[Block]]:
     """Images and blocks of patches to train on, and what is held out."""
     by_patches = [reader for reader in readers if reader.found.layout == "patches"]
@@ -102,9 +134,11 @@ def _split(
     ends = [reader.found.images for reader in by_patches]
     validation: list[Block] = []
     if share and images:
-        chosen = _chosen(path, sorted({image.photograph for image in images}), share)
+        most = MOST_VALIDATION // len(degradations)
+        chosen = _chosen(path, sorted({image.photograph for image in images}), share, most)
         shown = {image.photograph: image for image in reversed(images) if image.photograph in chosen}
-        validation = [image.centre(VALIDATION_SIDE // scale).read() for image in shown.values()]
+        tiles = [image.centre(VALIDATION_SIDE // scale) for image in shown.values()]
+        validation = [tile.read(degradation) for tile in tiles for degradation in degradations]
         images = [image for image in images if image.photograph not in chosen]
     elif share and (count := min(round(sum(ends) * share), BLOCK, ends[-1] - 1)):
         ends[-1] -= count
@@ -114,9 +148,9 @@ def _split(
     return images, blocks, validation
 
 
-def _chosen(path: Path, names: list[str], share: float) -> set[str]:
+def _chosen(path: Path, names: list[str], share: float, most: int) -> set[str]:
     """Evenly spaced ones of the names."""
-    count = min(max(1, round(len(names) * share)), MOST_VALIDATION)
+    count = min(max(1, round(len(names) * share)), most)
     chosen = {names[(2 * i + 1) * len(names) // (2 * count)] for i in range(count)}
     if len(chosen) == len(names):
         raise InputError(

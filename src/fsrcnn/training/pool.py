@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fsrcnn.data.degradation import CLEAN
 from fsrcnn.data.hdf5 import Pair
 from fsrcnn.data.luma import unit
 from fsrcnn.data.tiles import Tile
@@ -48,11 +49,11 @@ class PatchPool:
 
     @classmethod
     def of_tiles(cls, scale: int, tiles: list[Tile]) -> Self:
-        """A pool that holds all of the tiles."""
+        """A pool that holds all of the tiles, clean."""
         pool = cls(scale, sum(tile.pixels for tile in tiles))
         starts = np.cumsum([0, *(tile.pixels for tile in tiles)]).tolist()
         for start, tile in zip(starts, tiles, strict=False):
-            pool.put(start, *tile.read())
+            pool.put(start, *tile.read(CLEAN))
         pool.hold(list(zip(starts, tiles, strict=False)))
         pool.grid_count = pool.count(GRID_PATCH[scale], scale)
         return pool
@@ -148,7 +149,7 @@ class PatchPool:
 
 def _tile(pair: Pair) -> Tile:
     height, width = pair.lr.shape
-    return Tile(1, height, width, lambda: (pair.lr[None], pair.hr[None]))
+    return Tile(1, height, width, lambda _: (pair.lr[None], pair.hr[None]))
 
 
 def _symmetric(image: np.ndarray, number: int) -> np.ndarray:
