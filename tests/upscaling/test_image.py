@@ -1,3 +1,5 @@
+from functools import lru_cache
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -5,7 +7,10 @@ from skimage import data
 
 import fsrcnn
 from fsrcnn.errors import InputError
+from fsrcnn.inference import backends
+from fsrcnn.network.weights import released
 from fsrcnn.upscaling.colour import luma_of_grey
+from fsrcnn.upscaling.image import Upscaler
 
 
 def photograph(channels=3):
@@ -40,6 +45,38 @@ def test_values_do_not_depend_on_the_type():
     assert np.abs(sixteen - real * 65535).max() < 0.6
     # More than 8 bits are in it.
     assert len(np.unique(sixteen)) > 10 * len(np.unique(eight))
+
+
+@lru_cache
+def upscaler(scale, backend):
+    return Upscaler(released(scale), backend)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 2), (1, 700), (60, 80), (150, 300)])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_the_engine_equals_numpy_around_the_network(scale, shape, channels, dtype):
+    """One of them in C, row by row; the other in windows. Black, white and both ends of chroma are in it."""
+    if "native" not in backends.available():
+        pytest.skip("no C compiler")
+    rng = np.random.default_rng(0)
+    image = np.resize(photograph(channels) / 255, (*shape, channels))
+    image[rng.random(shape) < 0.02] = rng.integers(0, 2, channels)
+    peak = 1 if dtype == np.float32 else np.iinfo(dtype).max
+    image = (image * peak).astype(dtype)[..., 0 if channels == 1 else slice(None)]
+    large, expected = upscaler(scale, "native")(image), upscaler(scale, "eager")(image)
+    assert large.dtype == dtype
+    difference = np.abs(large.astype(np.float64) - expected)
+    # Float32 rounding, and what it makes of a number that lies between two whole ones.
+    assert difference.max() <= {1: 5e-5, 255: 1, 65535: 4}[peak]
+    assert peak != 255 or (difference > 0).sum() <= 1 + large.size / 1000
+
+
+def test_rows_that_lie_apart():
+    """A view of some columns, as a frame of a clip is."""
+    image = photograph()
+    np.testing.assert_array_equal(fsrcnn.upscale(image[:, 10:40]), fsrcnn.upscale(image[:, 10:40].copy()))
 
 
 def test_luma_is_the_networks():

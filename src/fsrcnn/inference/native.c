@@ -59,23 +59,33 @@ typedef float unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_a
 #define WIDTH (ROUND_UP(TILE + 2 * HALO, 2 * BLOCK) + LEFT + 12)
 #define INPUT_ROWS 5
 
+typedef struct tile tile;
+
 typedef struct {
-    const float *weights, *in;
-    float *out;
+    const float *weights;
+    const void *in;
+    void *out;
     long count, height, width, bands, tiles;
+    size_t size; /* of what a thread keeps, whose first part is a tile */
+    void (*load)(const tile *, long row, long first, long last, float *to); /* columns of the luma */
+    void (*save)(tile *, long row); /* the output of one row, which is in `luma` */
     atomic_long next;
     atomic_int failed;
 } job;
 
 /* What a thread is at, and the last rows of every map; map 0 is the shrunk features. */
-typedef struct {
-    const float *weights, *in;
-    long height, width, start, columns; /* of the image; of the tile with its halo */
+struct tile {
+    const job *of;
+    const float *weights;
+    long height, width, image;
+    long top, bottom, left, right;
+    long start, columns; /* with its halo */
+    float luma[SCALE][(TILE + BLOCK) * SCALE];
     float input[INPUT_ROWS][WIDTH];
     float features[PADDED(D)][BLOCK];
     float maps[M + 1][3][PADDED(S)][WIDTH];
     float expanded[TAPS][PADDED(D)][WIDTH];
-} tile;
+};
 
 INLINE vector load(const float *p) { return *(const unaligned *)p; }
 INLINE void store(float *p, vector v) { *(unaligned *)p = v; }
@@ -119,9 +129,9 @@ INLINE void convolve(const float *const *rows, long stride, int in, int out, int
     }
 }
 
-/* PHASE_ROWS output rows, from `first` on, of a block of pixels: n of its columns are written. */
+/* PHASE_ROWS output rows, from `first` on, of a block of pixels. */
 INLINE void deconvolve(const float *const *rows, const float *weights, float bias, int first, float *out,
-                       long out_stride, long n)
+                       long out_stride)
 {
     vector sum[PHASE_ROWS][SCALE][2];
 #pragma GCC unroll 4
@@ -149,7 +159,7 @@ INLINE void deconvolve(const float *const *rows, const float *weights, float bia
             }
 #pragma GCC unroll 4
     for (int r = 0; r < PHASE_ROWS; r++) {
-        float planes[SCALE][BLOCK], line[BLOCK * SCALE];
+        float planes[SCALE][BLOCK];
         if (first + r >= SCALE)
             break;
 #pragma GCC unroll 4
@@ -159,8 +169,7 @@ INLINE void deconvolve(const float *const *rows, const float *weights, float bia
         }
         for (int x = 0; x < BLOCK; x++)
             for (int s = 0; s < SCALE; s++)
-                line[x * SCALE + s] = planes[s][x];
-        memcpy(out + r * out_stride, line, n * SCALE * sizeof(float));
+                out[r * out_stride + x * SCALE + s] = planes[s][x];
     }
 }
 
@@ -187,7 +196,7 @@ static void load_input(tile *t, long row)
     const long first = MAX(t->start - LEFT, 0), last = MIN(t->start + t->columns + LEFT, t->width);
     memset(to, 0, sizeof(t->input[0]));
     if (row >= 0 && row < t->height)
-        memcpy(to + LEFT + first - t->start, t->in + row * t->width + first, (last - first) * sizeof(float));
+        t->of->load(t, row, first, last, to + LEFT + first - t->start);
 }
 
 static void extract_and_shrink(tile *t, long row)
@@ -231,39 +240,40 @@ static void expand(tile *t, long row)
     end_row(t, to, PADDED(D));
 }
 
-static void deconvolve_row(const tile *t, long row, long left, long right, float *out)
+static void deconvolve_row(tile *t, long row)
 {
     const float *weights = t->weights + DECONVOLUTION;
-    for (long x = left; x < right; x += BLOCK) {
+    for (long x = t->left; x < t->right; x += BLOCK) {
         const float *rows[TAPS];
         for (int i = -BEFORE; i <= AFTER; i++)
             rows[i + BEFORE] = t->expanded[slot(row + i, TAPS)][0] + LEFT + x - t->start;
 #pragma GCC unroll 4
         for (int first = 0; first < SCALE; first += PHASE_ROWS)
-            deconvolve(rows, weights + 1, weights[0], first,
-                       out + ((row * SCALE + first) * t->width + x) * SCALE, t->width * SCALE,
-                       MIN(BLOCK, right - x));
+            deconvolve(rows, weights + 1, weights[0], first, t->luma[first] + (x - t->left) * SCALE,
+                       sizeof(t->luma[0]) / sizeof(float));
     }
 }
 
-/* Rows top to bottom and columns left to right of one image; each layer follows the one before. */
-static void upscale_tile(tile *t, float *out, long top, long bottom, long left, long right)
+/* Each layer follows the one before from row to row. */
+static void upscale_tile(tile *t)
 {
-    const long begin = top - BEFORE - M;
-    t->start = MAX(left - HALO, 0);
-    t->columns = MIN(right + HALO, t->width) - t->start;
+    const long begin = t->top - BEFORE - M;
+    t->start = MAX(t->left - HALO, 0);
+    t->columns = MIN(t->right + HALO, t->width) - t->start;
     for (long row = begin - 2; row < begin + 2; row++)
         load_input(t, row);
-    for (long row = begin; row < bottom + AFTER + M; row++) {
+    for (long row = begin; row < t->bottom + AFTER + M; row++) {
         load_input(t, row + 2);
         extract_and_shrink(t, row);
         for (int layer = 0; layer < M; layer++)
             if (row - layer - 1 > begin + layer)
                 map_row(t, layer, row - layer - 1);
-        if (row - M >= top - BEFORE)
+        if (row - M >= t->top - BEFORE)
             expand(t, row - M);
-        if (row - M - AFTER >= top)
-            deconvolve_row(t, row - M - AFTER, left, right, out);
+        if (row - M - AFTER >= t->top) {
+            deconvolve_row(t, row - M - AFTER);
+            t->of->save(t, row - M - AFTER);
+        }
     }
 }
 
@@ -271,49 +281,70 @@ static void *work(void *argument)
 {
     job *j = argument;
     const long total = j->count * j->bands * j->tiles;
-    tile *t = calloc(1, sizeof(tile));
+    tile *t = calloc(1, j->size);
     if (!t) {
         j->failed = 1;
         return NULL;
     }
-    t->weights = j->weights, t->height = j->height, t->width = j->width;
+    t->of = j, t->weights = j->weights, t->height = j->height, t->width = j->width;
     for (long i; (i = j->next++) < total;) {
         const long column = i % j->tiles, band = i / j->tiles % j->bands;
-        const long start = i / j->tiles / j->bands * j->height * j->width;
-        t->in = j->in + start;
-        upscale_tile(t, j->out + start * SCALE * SCALE, j->height * band / j->bands,
-                     j->height * (band + 1) / j->bands, j->width * column / j->tiles,
-                     j->width * (column + 1) / j->tiles);
+        t->image = i / j->tiles / j->bands;
+        t->top = j->height * band / j->bands, t->bottom = j->height * (band + 1) / j->bands;
+        t->left = j->width * column / j->tiles, t->right = j->width * (column + 1) / j->tiles;
+        upscale_tile(t);
     }
     free(t);
     return NULL;
 }
 
-/* How native.py is to group the channels. */
+/* All of a job, by so many threads; they wait for each other asleep. 0, or 1 when memory ran out. */
+static int run(job *j, long threads)
+{
+    pthread_t others[threads];
+    long started = 0;
+    j->tiles = CEIL(j->width, TILE), j->bands = 1;
+    const long parts = j->count * j->tiles;
+    /* Equal shares, or else enough small ones; a band repeats HALO rows of work on each side. */
+    while (parts * j->bands % threads && parts * j->bands < 8 * threads && j->height / j->bands > 32)
+        j->bands++;
+    while (started < threads - 1 && !pthread_create(&others[started], NULL, work, j))
+        started++;
+    work(j);
+    while (started)
+        pthread_join(others[--started], NULL);
+    return j->failed;
+}
+
+static void load_plane(const tile *t, long row, long first, long last, float *to)
+{
+    const float *from = (const float *)t->of->in + (t->image * t->height + row) * t->width;
+    memcpy(to, from + first, (last - first) * sizeof(float));
+}
+
+static void save_plane(tile *t, long row)
+{
+    const long width = t->width * SCALE;
+    float *to = (float *)t->of->out + (t->image * t->height + row) * SCALE * width + t->left * SCALE;
+    for (int r = 0; r < SCALE; r++, to += width)
+        memcpy(to, t->luma[r], (t->right - t->left) * SCALE * sizeof(float));
+}
+
+/* How the channels are to be grouped. */
 int max_group(void) { return MAX_GROUP; }
 
 /* in (count, height, width) -> out (count, SCALE*height, SCALE*width); 0, or 1 when memory ran out. */
 int upscale(const float *weights, const float *in, float *out, long count, long height, long width,
             long threads)
 {
-    const long tiles = CEIL(width, TILE);
-    long bands = 1, started = 0;
-    /* Equal shares, or else enough small ones; a band repeats HALO rows of work on each side. */
-    while (count * bands * tiles % threads && count * bands * tiles < 8 * threads && height / bands > 32)
-        bands++;
     job j = {.weights = weights,
              .in = in,
              .out = out,
              .count = count,
              .height = height,
              .width = width,
-             .bands = bands,
-             .tiles = tiles};
-    pthread_t others[threads];
-    while (started < threads - 1 && !pthread_create(&others[started], NULL, work, &j))
-        started++;
-    work(&j);
-    while (started)
-        pthread_join(others[--started], NULL);
-    return j.failed;
+             .size = sizeof(tile),
+             .load = load_plane,
+             .save = save_plane};
+    return run(&j, threads);
 }

@@ -1,4 +1,4 @@
-"""The whole network as one C function, compiled for this processor: `native.c`.
+"""The whole network and the colour around it in C, compiled for this processor: `native.c` and `picture.c`.
 
 The machine's C compiler makes it once for each shape of network (about a second); the library is
 kept in `$XDG_CACHE_HOME/fsrcnn`, by default `~/.cache/fsrcnn`. Its name holds a digest of its source, its
@@ -15,17 +15,16 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
-import numpy as np
-
 from fsrcnn.errors import InputError
 from fsrcnn.files import atomic, sha256
+from fsrcnn.inference.engine import Engine
 from fsrcnn.network.weights import Weights
 
 TIMEOUT = 120  # seconds for the compiler, which takes one
+SOURCES = ("native.c", "picture.c")  # in one piece
 FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fPIC", "-shared", "-pthread")
 
 
@@ -38,8 +37,8 @@ def compiler() -> list[str] | None:
     return command if shutil.which(command[0]) else None
 
 
-def load(network: Weights, threads: int) -> Callable[[np.ndarray], np.ndarray]:
-    """A function that maps contiguous float32 (N, 1, h, w) to (N, 1, h*scale, w*scale).
+def load(network: Weights, threads: int) -> Engine:
+    """The network, ready to run in so many threads.
 
     Raises `InputError` when there is no compiler, it fails, or the cache can't be used.
     """
@@ -48,19 +47,7 @@ def load(network: Weights, threads: int) -> Callable[[np.ndarray], np.ndarray]:
         library = ctypes.CDLL(str(path))
     except OSError as error:
         raise InputError(f"backend native: {path} can't be loaded; set XDG_CACHE_HOME ({error})") from None
-    function = library.upscale
-    function.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_long] * 4
-    weights = _pack(network, library.max_group())
-    scale = network.scale
-
-    def upscale(y: np.ndarray) -> np.ndarray:
-        count, _, height, width = y.shape
-        out = np.empty((count, 1, height * scale, width * scale), np.float32)
-        if function(weights.ctypes.data, y.ctypes.data, out.ctypes.data, count, height, width, threads):
-            raise MemoryError("no memory for the network's line buffers")
-        return out
-
-    return upscale
+    return Engine(library, network, threads)
 
 
 def _library(network: Weights) -> Path:
@@ -68,7 +55,7 @@ def _library(network: Weights) -> Path:
     cc = compiler()
     if cc is None:
         raise InputError("backend native: no C compiler; install gcc or clang, or set CC")
-    source = files("fsrcnn.inference").joinpath("native.c").read_bytes()
+    source = b"".join(files("fsrcnn.inference").joinpath(name).read_bytes() for name in SOURCES)
     shape = [f"-D{key.upper()}={value}" for key, value in network.shape.items()]
     command = [*cc, *FLAGS, *shape]
     # The predefined macros tell the compiler's version and the instruction set apart.
@@ -113,20 +100,3 @@ def _run(command: list[str], text: bytes) -> bytes:
         reason = next(iter(re.findall(r"error: .*", message)), message[-200:])
         raise InputError(f"backend native: {command[0]} failed: {' '.join(reason.split())}")
     return out
-
-
-def _pack(network: Weights, max_group: int) -> np.ndarray:
-    """All parameters in the order in which native.c reads them.
-
-    A convolution's output channels go in equal groups of at most `max_group`, padded with zeros;
-    each group is its biases, its slopes and, for every input channel and tap, its weights.
-    """
-    blocks = []
-    for weight, bias, slope in network.convolutions():
-        rows = np.concatenate([bias[:, None], slope[:, None], weight.reshape(len(weight), -1)], axis=1)
-        groups = -(-len(rows) // max_group)
-        group = -(-len(rows) // groups)
-        padded = np.pad(rows, [(0, groups * group - len(rows)), (0, 0)])
-        blocks.append(padded.reshape(groups, group, -1).transpose(0, 2, 1).ravel())
-    weight, bias = network.deconvolution()
-    return np.concatenate([*blocks, bias, weight.ravel()], dtype=np.float32)

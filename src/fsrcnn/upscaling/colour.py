@@ -17,7 +17,8 @@ Planes = NDArray[np.float32]
 
 TAPS = 4  # of the cubic
 BLACK = 16 / 255  # of the network's input, which is Y / 255
-RANGE = (RED + GREEN + BLUE) / 256  # from black to white in it
+SHARE = (RED / 256, GREEN / 256, BLUE / 256)  # of R, G and B in it, each of 0..1
+RANGE = sum(SHARE)  # from black to white in it
 
 
 def luma_of_grey(grey: Planes) -> Planes:
@@ -38,7 +39,7 @@ def split(colours: Planes) -> tuple[Planes, Planes]:
     if len(colours) == 1:
         return luma_of_grey(colours[0]), colours[:0]
     r, g, b = colours
-    y = BLACK + r * (RED / 256) + g * (GREEN / 256) + b * (BLUE / 256)
+    y = BLACK + r * SHARE[0] + g * SHARE[1] + b * SHARE[2]
     return y, colours[::-2] - grey_of_luma(y)
 
 

@@ -1,4 +1,8 @@
-"""Upscale whole images: luma by the network, chroma and alpha by bicubic interpolation."""
+"""Upscale whole images: luma by the network, chroma and alpha by bicubic interpolation.
+
+The native engine does all of it, row by row. The other backends know the network alone: around them the same
+is done in NumPy, window by window.
+"""
 
 from functools import lru_cache
 from typing import overload
@@ -8,6 +12,7 @@ from PIL import Image
 
 from fsrcnn.errors import InputError
 from fsrcnn.inference import backends
+from fsrcnn.inference.engine import Engine
 from fsrcnn.inference.tiling import receptive_radius, tiled
 from fsrcnn.limits import Family
 from fsrcnn.network.weights import Weights, released
@@ -42,15 +47,32 @@ class Upscaler:
         """
         _check(pixels)
         grey = pixels.ndim == 2
-        image = pixels[..., None] if grey else pixels
+        image = np.ascontiguousarray(pixels[..., None] if grey else pixels)
         if image.shape[2] in (2, 4):
             image = continued(image, self.margin)
-        output = tiled(self._window, image, self.scale, self.margin)
+        if isinstance(self.backend.run, Engine):
+            output = self._empty(image)
+            self.backend.run.pixels(image, output, PEAKS[image.dtype], colour.BLACK, colour.SHARE)
+        else:
+            output = tiled(self._window, image, self.scale, self.margin)
         return output[..., 0] if grey else output
 
-    def luma(self, y: np.ndarray) -> np.ndarray:
-        """The network's own input and output, not clamped: (h, w) float32 -> (h*scale, w*scale)."""
-        return tiled(self._network, y, self.scale, self.margin)
+    def luma(self, y: np.ndarray, peak: int, black: float, white: float) -> np.ndarray:
+        """A clip's plane of whole numbers, 0..`peak`: (h, w) -> (h*scale, w*scale), of the same type.
+
+        The network's input for 0 is `black`, and `white` more for `peak`.
+        """
+        if isinstance(self.backend.run, Engine):
+            output = self._empty(y)
+            self.backend.run.pixels(y[..., None], output[..., None], peak, black, (white, 0, 0))
+            return output
+        unit = y * np.float32(white / peak) + np.float32(black)
+        large = tiled(self._network, unit, self.scale, self.margin)
+        return _quantized((large - np.float32(black)) / np.float32(white), peak, y.dtype)
+
+    def _empty(self, image: np.ndarray) -> np.ndarray:
+        height, width, *channels = image.shape
+        return np.empty((height * self.scale, width * self.scale, *channels), image.dtype)
 
     def _window(self, pixels: np.ndarray) -> np.ndarray:
         peak = PEAKS[pixels.dtype]

@@ -107,11 +107,8 @@ def upscale_luma(y: np.ndarray, full: bool, bits: int, upscaler: Upscaler) -> np
     """
     peak = (1 << bits) - 1
     # The usual range is that of the training data. Full range is brought to it and back.
-    gain, offset = (RANGE / peak, BLACK) if full else (1 / (255 << (bits - 8)), 0.0)
-    large = upscaler.luma(y.astype(np.float32) * np.float32(gain) + np.float32(offset))
-    large -= np.float32(offset - gain / 2)  # half a step more, as the conversion to integers cuts
-    large *= np.float32(1 / gain)
-    return large.clip(0, peak, out=large).astype(y.dtype)
+    black, white = (BLACK, RANGE) if full else (0.0, peak / (255 << (bits - 8)))
+    return upscaler.luma(y, peak, black, white)
 
 
 def upscale_chroma(
