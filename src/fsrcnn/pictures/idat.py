@@ -1,0 +1,96 @@
+"""The pixels of a PNG as one zlib stream, made strip by strip in all cores.
+
+Of the five filters Average leaves the least to compress where neighbours are alike, as in what was upscaled.
+With it alone and zlib's fastest level files are a twentieth larger than with the best filter for each row at
+level 3, in less than half of its time on one core.
+"""
+
+import zlib
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fsrcnn.system import usable_cores
+
+Bytes = NDArray[np.uint8]
+
+AVERAGE = 3  # the filter's number
+LEVEL = 1
+STRIP = 2**21  # bytes before compression
+BLOCK = 2**16  # bytes that are filtered at a time, so that they stay in the cache
+HEADER = bytes([0x78, 0x01])  # of the stream: deflate with the largest window, fastest level
+ADLER = 65521
+
+
+class _Strip(NamedTuple):
+    """Rows as a part of a deflate stream; checksum and length of what they were."""
+
+    packed: bytes
+    adler: int
+    length: int
+
+
+def compressed(pixels: np.ndarray) -> Iterator[bytes]:
+    """The parts of the stream for (h, w) or (h, w, c), uint8 or uint16.
+
+    At most two strips a core are in memory.
+    """
+    height, row_bytes = len(pixels), pixels[0].nbytes
+    rows = max(1, STRIP // row_bytes)
+    adler = 1
+    yield HEADER
+    with ThreadPoolExecutor(usable_cores()) as cores:
+        waiting: deque[Future[_Strip]] = deque()
+        for start in range(0, height, rows):
+            waiting.append(cores.submit(_strip, pixels, start, min(start + rows, height)))
+            while waiting and (len(waiting) > 2 * usable_cores() or start + rows >= height):
+                strip = waiting.popleft().result()
+                adler = _joined(adler, strip)
+                yield strip.packed
+    yield adler.to_bytes(4, "big")
+
+
+def _strip(pixels: np.ndarray, start: int, stop: int) -> _Strip:
+    filtered = _filtered(pixels, start, stop).data
+    packing = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL + 1)
+    end = zlib.Z_FINISH if stop == len(pixels) else zlib.Z_SYNC_FLUSH
+    packed = packing.compress(filtered) + packing.flush(end)
+    return _Strip(packed, zlib.adler32(filtered), filtered.nbytes)
+
+
+def _filtered(pixels: np.ndarray, start: int, stop: int) -> Bytes:
+    """Rows as bytes after the filter, its number before each."""
+    bytes_of_pixel = pixels[0, 0].nbytes
+    row_bytes = pixels[0].nbytes
+    made = np.empty((stop - start, 1 + row_bytes), np.uint8)
+    made[:, 0] = AVERAGE
+    count = max(1, BLOCK // row_bytes)
+    rows = np.zeros((1 + count, bytes_of_pixel + row_bytes), np.uint8)  # one above, one pixel to the left
+    if start:
+        rows[0, bytes_of_pixel:] = _bytes(pixels[start - 1 : start])
+    for first in range(start, stop, count):
+        n = min(count, stop - first)
+        rows[1 : 1 + n, bytes_of_pixel:] = _bytes(pixels[first : first + n])
+        left, above = rows[1 : 1 + n, :row_bytes], rows[:n, bytes_of_pixel:]
+        mean = (left & above) + np.right_shift(left ^ above, 1)
+        np.subtract(rows[1 : 1 + n, bytes_of_pixel:], mean, out=made[first - start : first - start + n, 1:])
+        rows[0] = rows[n]
+    return made
+
+
+def _bytes(rows: np.ndarray) -> Bytes:
+    """PNG is big-endian."""
+    rows = rows if rows.dtype == np.uint8 else rows.astype(">u2")
+    return np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), -1)
+
+
+def _joined(adler: int, strip: _Strip) -> int:
+    """The checksum of all that was before and the strip."""
+    low, high = adler & 0xFFFF, adler >> 16
+    total = (low + (strip.adler & 0xFFFF) - 1) % ADLER
+    weighted = (high + (strip.adler >> 16) + strip.length * (low - 1)) % ADLER
+    return weighted << 16 | total
