@@ -1,6 +1,8 @@
 """What the samples of a TIFF mean, in every layout."""
 
+import io
 import logging
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -56,6 +58,30 @@ def test_samples_mean_what_the_file_says(tmp_path, bits, photometric, extra, lay
     assert result.dtype == image.dtype
     assert result.shape == (expected[..., 0] if expected.shape[2] == 1 else expected).shape
     assert np.abs(result.reshape(expected.shape) - expected).max() <= 0.51
+
+
+def packer(compression: str) -> Callable[..., bytes]:
+    """One strip as libtiff packs it; tifffile would need imagecodecs for it."""
+
+    def pack(data: np.ndarray, **options: object) -> bytes:
+        rows = data.reshape(len(data), -1).view(np.uint8)
+        file = io.BytesIO()
+        Image.fromarray(rows).save(file, "TIFF", compression=compression, strip_size=rows.size)
+        file.seek(0)
+        with tifffile.TiffFile(file) as made:
+            page = made.pages.first
+            assert len(page.dataoffsets) == 1
+            return file.getvalue()[page.dataoffsets[0] :][: page.databytecounts[0]]
+
+    return pack
+
+
+@pytest.fixture(autouse=True)
+def _packers(monkeypatch):
+    for name, compression in (("lzw", "tiff_lzw"), ("packbits", "packbits")):
+        monkeypatch.setattr(
+            tifffile.tifffile.imagecodecs, f"{name}_encode", packer(compression), raising=False
+        )
 
 
 def write(path, image, photometric, kinds, **layout):

@@ -46,13 +46,10 @@ def read(content: bytes, max_megapixels: float | None, lost: list[str]) -> Pictu
     core = [(kind, data) for kind, data in chunks if kind in (b"IHDR", b"PLTE", b"IDAT", b"IEND")]
     if kind_of_colour == PALETTE and b"tRNS" in found:
         core.insert(-1 - sum(kind == b"IDAT" for kind, _ in core), (b"tRNS", found[b"tRNS"]))
-    plain = _file(core)
     if depth == 16:
-        import imagecodecs
-
-        pixels = imagecodecs.png_decode(plain)
+        pixels = _sixteen_bits(core, kind_of_colour)
     else:
-        with Image.open(io.BytesIO(plain), formats=["PNG"]) as image:
+        with Image.open(io.BytesIO(_file(core)), formats=["PNG"]) as image:
             pixels = pillow.of_frame(image, lost).pixels
     if kind_of_colour in (GREY, RGB) and b"tRNS" in found:
         pixels = _with_alpha(pixels, found[b"tRNS"], depth)
@@ -112,6 +109,27 @@ def _framed(kind: bytes, data: bytes) -> bytes:
 
 def _file(chunks: list[Chunk]) -> bytes:
     return SIGNATURE + b"".join(_framed(*chunk) for chunk in chunks)
+
+
+def _sixteen_bits(core: list[Chunk], kind_of_colour: int) -> np.ndarray:
+    """The samples of a file of 16 bits: (h, w) or (h, w, 2..4) uint16."""
+    if kind_of_colour == GREY:
+        return _decoded(core, None).astype(np.uint16)
+    if kind_of_colour == GREY_ALPHA:  # the four bytes of a pixel, as if they were RGBA of 8 bits
+        (kind, header), *rest = core
+        alike = header[:8] + b"\x08\x06" + header[10:]
+        return _decoded([(kind, alike), *rest], None).view(">u2").astype(np.uint16)
+    mode = "RGB" if kind_of_colour == RGB else "RGBA"
+    high, low = (_decoded(core, f"{mode};16{order}") for order in "BL")  # each order keeps its first byte
+    return high.astype(np.uint16) << 8 | low
+
+
+def _decoded(core: list[Chunk], raw_mode: str | None) -> np.ndarray:
+    """What Pillow makes of a file; `raw_mode` says how its pixels are laid out, if not as Pillow thinks."""
+    with Image.open(io.BytesIO(_file(core)), formats=["PNG"]) as image:
+        if raw_mode:
+            image.tile = [tile._replace(args=raw_mode) for tile in image.tile]
+        return np.asarray(image)
 
 
 def _with_alpha(pixels: np.ndarray, value: bytes, depth: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""TIFF: tifffile reads grey and RGB of 2 to 16 bits, Pillow the other colour spaces, fax and JPEG inside."""
+"""TIFF: `segments` reads grey and RGB of 2 to 16 bits, Pillow the other colour spaces, fax and JPEG."""
 
 import logging
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
 from fsrcnn.errors import InputError
-from fsrcnn.pictures import metadata, pillow
+from fsrcnn.pictures import metadata, pillow, segments
 from fsrcnn.pictures.picture import Metadata, Picture, check_frames, check_size, upright
 
 WHITE_IS_ZERO, GREY, RGB = 0, 1, 2
@@ -95,11 +95,7 @@ def _pixels(page: Any, file_size: int, lost: list[str]) -> np.ndarray:  # noqa: 
         raise InputError(f"{page.samplesperpixel} samples a pixel, {page.imagedepth} deep; convert to RGB")
     if max(a + n for a, n in zip(page.dataoffsets, page.databytecounts, strict=True)) > file_size:
         raise ValueError("the file is cut short")
-    samples = page.asarray()
-    if page.planarconfig == 2 and page.samplesperpixel > 1:  # one plane after the other
-        samples = np.moveaxis(samples, 0, -1)
-    samples = samples.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
-    samples = _full_range(samples, bits)
+    samples = _full_range(segments.samples(page), bits)
     if page.photometric == WHITE_IS_ZERO:
         samples = np.concatenate((~samples[..., :1], samples[..., 1:]), axis=-1)
     return _with_known_alpha(samples, channels, page.extrasamples, lost)
