@@ -151,7 +151,9 @@ def _parser() -> argparse.ArgumentParser:
         description=EXPORT,
         formatter_class=layout,
     )
-    exporter.add_argument("weights", metavar="WEIGHTS", help="a name, a file or a model, as above")
+    exporter.add_argument(
+        "weights", metavar="WEIGHTS", nargs="+", help="a name, a file or a model, as above; several for web"
+    )
     exporter.add_argument("--to", dest="target", required=True, choices=TARGETS, help="what for")
     exporter.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help="the file to write")
     exporter.add_argument("--force", action="store_true", help="overwrite the file if it exists")
@@ -169,20 +171,23 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from fsrcnn.network import weights
+    networks = [_given(weights) for weights in options.weights]
+    export(networks, options.target, options.output, force=options.force)
+    return 0
 
-    given: str = options.weights
+
+def _given(weights: str) -> "Weights":
+    """A network by what `export` takes for it."""
+    from fsrcnn.network.weights import load, released
+
     names = {network_name(scale, family): (scale, family) for scale in SCALES for family in FAMILIES}
-    if given in names:
-        network = weights.released(*names[given])
-    elif given.startswith(("models:/", "runs:/")):
+    if weights in names:
+        return released(*names[weights])
+    if weights.startswith(("models:/", "runs:/")):
         from fsrcnn.tracking.registered import load_registered
 
-        network = load_registered(given)
-    else:
-        network = weights.load(Path(given))
-    export(network, options.target, options.output, force=options.force)
-    return 0
+        return load_registered(weights)
+    return load(Path(weights))
 
 
 def _upscale(options: argparse.Namespace) -> int:

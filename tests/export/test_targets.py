@@ -30,7 +30,7 @@ def test_trained_and_released_networks(tmp_path, file, target):
     assert export("x4", "--to", target, "-o", tmp_path / "c") == 0
     small, again, large = (tmp_path.joinpath(name).read_bytes() for name in ("new/a", "b", "c"))
     assert small == again
-    assert len(large) > 2 * len(small) > 0
+    assert len(large) > len(small) > 0
     assert sorted(p.name for p in tmp_path.iterdir()) == ["b", "c", "new", "w.safetensors"]
 
 

@@ -1,6 +1,6 @@
 """The places that a network can be exported to, by the names that `fsrcnn export --to` takes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,22 +19,32 @@ def _onnx(network: "Weights") -> bytes:
     return bytes(to_onnx(network).SerializeToString(deterministic=True))
 
 
+def _web(*networks: "Weights") -> bytes:
+    from fsrcnn.export.web import to_page
+
+    return to_page(networks)
+
+
 # A network to the contents of a file; equal weights are equal bytes.
-TARGETS: dict[str, Callable[["Weights"], bytes]] = {
+TARGETS: dict[str, Callable[..., bytes]] = {
     "onnx": _onnx,
+    "web": _web,
 }
+MANY = ("web",)  # that take several networks at once
 
 
-def export(network: "Weights", target: str, path: Path, *, force: bool = False) -> None:
-    """Write a network to `path` in the form of one of `TARGETS`, whole or not at all.
+def export(networks: Sequence["Weights"], target: str, path: Path, *, force: bool = False) -> None:
+    """Write a network, or for `MANY` several, to `path` in the form of one of `TARGETS`, whole or not at all.
 
     Raises `InputError` when the file exists and `force` is not given, can't be written, or the network can't
     be had in that form.
     """
+    if len(networks) > 1 and target not in MANY:
+        raise InputError(f"--to {target} takes one network, not {len(networks)}")
     if path.is_dir():
         raise InputError(f"{path}: is a folder; name a file")
     if path.exists() and not force:
         raise InputError(f"{path}: exists; --force overwrites it")
-    content = TARGETS[target](network)
+    content = TARGETS[target](*networks)
     with atomic(path) as temporary:
         temporary.write_bytes(content)
