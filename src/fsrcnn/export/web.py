@@ -10,6 +10,7 @@ import json
 import re
 import zlib
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -32,25 +33,29 @@ def to_page(networks: Sequence[Weights]) -> bytes:
     Equal networks are equal bytes. Raises `InputError` for two of the same scale and family, and for one that
     is larger than the engine in the package where no other can be compiled.
     """
-    networks = sorted(networks, key=lambda network: (network.scale, _family(network)))
-    entries, engines, codes = [], [], []
+    networks = sorted(networks, key=_choice)
+    for (scale, family), following in pairwise(map(_choice, networks)):
+        if (scale, family) == following:
+            raise InputError(f"two networks for x{scale}, both {family}; give one of them")
+    entries: list[dict[str, object]] = []
+    engines: list[bytes] = []
+    codes: list[np.ndarray] = []
     for network in networks:
         equal, engine = fitted(network)
         if engine not in engines:
             engines.append(engine)
         layers = [_rounded(layer) for layer in packed(equal, MAX_GROUP)]
         codes += [multiples for _, multiples in layers]
-        entry = {
-            "scale": network.scale,
-            "family": _family(network),
-            "shape": [network.d, network.s, network.m],
-            "margin": receptive_radius(network),
-            "engine": engines.index(engine),
-            "layers": [[len(multiples), step] for step, multiples in layers],
-        }
-        if any((entry["scale"], entry["family"]) == (e["scale"], e["family"]) for e in entries):
-            raise InputError(f"two networks for x{network.scale}, both {entry['family']}; give one of them")
-        entries.append(entry)
+        scale, family = _choice(network)
+        entries.append(
+            {
+                "scale": scale,
+                "family": family,
+                "margin": receptive_radius(network),
+                "engine": engines.index(engine),
+                "layers": [[len(multiples), step] for step, multiples in layers],
+            }
+        )
     data = zlib.compress(b"".join([*engines, _planes(np.concatenate(codes))]), 9)
     contents = {
         "networks": entries,
@@ -62,8 +67,9 @@ def to_page(networks: Sequence[Weights]) -> bytes:
     return _html(json.dumps(contents, separators=(",", ":")), _text(data)).encode()
 
 
-def _family(network: Weights) -> Family:
-    return family_of(network.metadata.get("degradation", "none"))
+def _choice(network: Weights) -> tuple[int, Family]:
+    """By what a visitor chooses it."""
+    return network.scale, family_of(network.metadata.get("degradation", "none"))
 
 
 def _rounded(layer: Array) -> tuple[float, np.ndarray]:
