@@ -38,7 +38,8 @@ def test_a_list_goes_beside_its_files(tmp_path, capsys):
     assert upscale(*files) == 0
     assert [path.read_bytes() for path in files] == before
     assert names(tmp_path) == ["a.png", "a_x4.png", "b.jpg", "b_x4.jpg", "c.jfif", "c_x4.jfif"]
-    assert "3 of 3 files" in capsys.readouterr().err
+    assert "3 of 3 files" in (summary := capsys.readouterr().err)
+    assert "megapixels a second" in summary
 
 
 def test_a_list_of_files_and_folders_goes_into_a_folder(tmp_path):

@@ -2,6 +2,8 @@
 
 import io
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -65,9 +67,24 @@ def write(path: Path, picture: Picture) -> None:
     """
     check(path, picture)
     form, kept = SUFFIXES[path.suffix.lower()], _held(path, picture.metadata)
+    with _made(path) as file:
+        _write(file, form, picture.pixels, kept)
+
+
+def store(path: Path, content: bytes) -> None:
+    """Write what `encode` gave; the file appears whole or not at all.
+
+    Raises `InputError` when it can't be written.
+    """
+    with _made(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def _made(path: Path) -> Iterator[BinaryIO]:
     try:
         with atomic(path) as temporary, _Checked(io.FileIO(temporary, "r+")) as file:
-            _write(file, form, picture.pixels, kept)
+            yield file
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: can't be written ({reason(error)})") from None
 

@@ -1,4 +1,8 @@
-"""Run `fsrcnn upscale`: file by file, each with its own fate, and a summary."""
+"""Run `fsrcnn upscale`: file by file, each with its own fate, and a summary.
+
+Pictures are read, upscaled and encoded ahead, in all cores; they are written one after the other by the main
+thread, the only one that a signal stops.
+"""
 
 import argparse
 import logging
@@ -9,6 +13,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -17,8 +22,10 @@ from tqdm import tqdm
 
 from fsrcnn.errors import InputError
 from fsrcnn.network.weights import Weights
+from fsrcnn.pictures.picture import Picture
 from fsrcnn.pictures.reading import read
-from fsrcnn.pictures.writing import check, write
+from fsrcnn.pictures.writing import check, encode, store, write
+from fsrcnn.upscaling.ahead import Room, ahead
 from fsrcnn.upscaling.family import CLEAN, CLIP, Suited, chosen, suited_to
 from fsrcnn.upscaling.image import Upscaler, released_upscaler
 from fsrcnn.upscaling.planning import Job, is_clip, named, plan
@@ -27,7 +34,10 @@ from fsrcnn.upscaling.reporting import printable, report
 STOPS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # not on Windows
 
 
+ENCODED_AHEAD = 2**26  # bytes of pixels at most
+
 UpscalerOf = Callable[[Path, Suited], Upscaler]  # of a file, for which a family is suited
+Write = Callable[[], int]  # which says how many pixels were written
 
 
 def run(options: argparse.Namespace, given: Weights | None) -> int:
@@ -45,13 +55,14 @@ def run(options: argparse.Namespace, given: Weights | None) -> int:
     )
     for line in todo.refused:
         report(line)
-    upscaler_of = _upscalers(options, scale, given)
+    started = partial(_started, upscaler_of=_upscalers(options, scale, given), limit=options.max_megapixels)
     start = time.perf_counter()
-    failed = len(todo.refused)
+    failed, pixels = len(todo.refused), 0
     with _orderly_stops(), _quiet_pillow(), _warnings_reported():
-        for job in tqdm(todo.jobs, desc="upscale", unit="file", disable=len(todo.jobs) < 2 or None):
+        results, count = ahead(todo.jobs, started, Room()), len(todo.jobs)
+        for job, result in tqdm(results, "upscale", count, unit="file", disable=count < 2 or None):
             try:
-                _upscale(job, upscaler_of, options.max_megapixels)
+                pixels += result()()
             except InputError as error:
                 failed += 1
                 report(error)
@@ -64,8 +75,10 @@ def run(options: argparse.Namespace, given: Weights | None) -> int:
     total = len(todo.jobs) + len(todo.refused)
     done = total - failed
     skipped = f", {len(todo.existing)} skipped that exist" if todo.existing else ""
-    rate = f"{done / seconds:.1f} files a second" if done else "none"
-    print(f"{done} of {total} files in {seconds:.1f} s, {rate}{skipped}", file=sys.stderr)
+    rate = (
+        f", {done / seconds:.1f} files and {pixels / seconds / 1e6:.1f} megapixels a second" if done else ""
+    )
+    print(f"{done} of {total} files in {seconds:.1f} s{rate}{skipped}", file=sys.stderr)
     if todo.passed_over:
         print(printable(named(todo.passed_over)), file=sys.stderr)
     return 1 if failed else 0
@@ -91,17 +104,38 @@ def _upscalers(options: argparse.Namespace, scale: int, given: Weights | None) -
     return upscaler_of
 
 
-def _upscale(job: Job, upscaler_of: UpscalerOf, max_megapixels: float) -> None:
+def _started(job: Job, upscaler_of: UpscalerOf, limit: float) -> tuple[int, Callable[[], Write]]:
+    """Read a picture. How many bytes it will have, and what upscales it."""
     if is_clip(job.source):
-        from fsrcnn.upscaling.video import upscale_clip
-
-        frames, seconds = upscale_clip(job.source, job.target, upscaler_of(job.source, CLIP))
-        print(f"{frames} frames in {seconds:.1f} s, {frames / seconds:.1f} frames a second", file=sys.stderr)
-        return
-    picture = read(job.source, max_megapixels)
+        return 0, lambda: partial(_clip, job, upscaler_of)
+    picture = read(job.source, limit)
     upscaler = upscaler_of(job.source, suited_to(picture.metadata))
     check(job.target, picture, upscaler.scale)
-    write(job.target, picture._replace(pixels=upscaler(picture.pixels)))
+    return picture.pixels.nbytes * upscaler.scale**2, partial(_upscaled, job, picture, upscaler)
+
+
+def _upscaled(job: Job, picture: Picture, upscaler: Upscaler) -> Write:
+    """What writes the picture, encoded already unless it is large: its file would be in memory as well."""
+    large = picture._replace(pixels=upscaler(picture.pixels))
+    height, width = large.pixels.shape[:2]
+    if large.pixels.nbytes > ENCODED_AHEAD:
+        finish = partial(write, job.target, large)
+    else:
+        finish = partial(store, job.target, encode(job.target, large))
+
+    def written() -> int:
+        finish()
+        return height * width
+
+    return written
+
+
+def _clip(job: Job, upscaler_of: UpscalerOf) -> int:
+    from fsrcnn.upscaling.video import upscale_clip
+
+    frames, seconds = upscale_clip(job.source, job.target, upscaler_of(job.source, CLIP))
+    print(f"{frames} frames in {seconds:.1f} s, {frames / seconds:.1f} frames a second", file=sys.stderr)
+    return 0
 
 
 @contextmanager

@@ -4,6 +4,7 @@ The native engine does all of it, row by row. The other backends know the networ
 is done in NumPy, window by window.
 """
 
+import threading
 from functools import lru_cache
 from typing import overload
 
@@ -34,6 +35,7 @@ class Upscaler:
     def __init__(self, network: Weights, backend: str = "auto") -> None:
         self.scale = network.scale
         self.backend = backends.load(network, backend)
+        self.turn = threading.Lock()  # not every backend runs in several threads at once
         self.margin = receptive_radius(network)
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
@@ -94,7 +96,8 @@ class Upscaler:
         return output
 
     def _network(self, y: np.ndarray) -> np.ndarray:
-        return self.backend(np.ascontiguousarray(y)[None, None])[0, 0]
+        with self.turn:
+            return self.backend(np.ascontiguousarray(y)[None, None])[0, 0]
 
 
 @overload
