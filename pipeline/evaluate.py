@@ -13,9 +13,11 @@ from fsrcnn import device
 from fsrcnn.data import hdf5
 from fsrcnn.data.prepared import joined
 from fsrcnn.evaluation.comparison import draw_comparison
+from fsrcnn.evaluation.degraded import evaluate_degraded, summarize_degraded
 from fsrcnn.evaluation.scores import Score, data_digest, evaluate, evaluation_files, on_device, summarize
 from fsrcnn.files import atomic, write_json
 from fsrcnn.network import checkpoint
+from fsrcnn.network.weights import read_metadata
 from fsrcnn.tracking import runs
 
 KINDS = ("scratch", "transfer")
@@ -34,6 +36,9 @@ def evaluate_networks() -> None:
     sets = list(sources["evaluation"])
     scores = evaluate(data / "evaluation", params.scale, networks, tensors, sets)
     summary = summarize(scores)
+    degraded = summarize_degraded(
+        evaluate_degraded(data / "evaluation", params.scale, networks, tensors, sets)
+    )
 
     picture = Path("plots/comparison.png")
     first = evaluation_files(data / "evaluation", sets)[0]
@@ -59,9 +64,11 @@ def evaluate_networks() -> None:
         {
             "scale": params.scale,
             "train_data": joined(list(sources["train"])),
+            "degradation": read_metadata(files["scratch"]).get("degradation", "none"),
             "champion_by": measured_on[0].name,
             "champion_data": measured_on[0].sha256,
             **summary,
+            "degraded": degraded,
         },
     )
     for kind, path in files.items():
@@ -71,6 +78,8 @@ def evaluate_networks() -> None:
             for protocol, methods in protocols.items()
             for name, value in methods[kind].items()
         }
+        for dataset, degradations in degraded.items():
+            values |= {f"{dataset}/{name}/psnr": psnr[kind] for name, psnr in degradations.items()}
         runs.add_to_run(path, values, [picture] if kind == "scratch" else [], measured_on)
 
 

@@ -27,7 +27,7 @@ def promote() -> None:
     objections = {}
     for kind in KINDS:
         psnr = scores[kind]["psnr"]
-        objections[kind] = _objection(params.data.source, psnr, bicubic)
+        objections[kind] = _objection(params.data.source, evaluation["degradation"], psnr, bicubic)
         candidate = runs.Candidate(
             scale=params.scale,
             psnr=psnr,
@@ -41,10 +41,12 @@ def promote() -> None:
     write_json(Path("metrics/promotion.json"), {"scale": params.scale, "objections": objections})
 
 
-def _objection(source: str, psnr: float, bicubic: float) -> str | None:
+def _objection(source: str, degradation: str, psnr: float, bicubic: float) -> str | None:
     """Why a network may not be champion, if anything speaks against it."""
     if source == "sample":
         return "data.source is sample, and the bundled photographs are no benchmark"
+    if degradation != "none":
+        return f"data.degradation was {degradation}, and champions are compared on clean pictures"
     return None if psnr > bicubic else f"{psnr:.2f} dB is not above bicubic's {bicubic:.2f}"
 
 

@@ -42,7 +42,8 @@ def report() -> None:
     )
     write_json(Path("metrics/summary.json"), _summary(this))
     recorded = [Measurement(**_read(path)) for path in sorted(RECORD.glob("*.json"))]
-    measured = [this, *(other for other in recorded if other.scale != scale)]
+    others = [other for other in recorded if (other.scale, other.family) != (scale, this.family)]
+    measured = [this, *others]
     images = ["curves.png", "../plots/comparison.png"]
     with atomic(Path("metrics/report.md")) as temporary:
         text = markdown(measured, images, _read(Path("metrics/frameworks.json")))
@@ -90,6 +91,10 @@ def _summary(this: Measurement) -> dict[str, Any]:
         "psnr_transfer": psnr["transfer"],
         "gain_scratch": round(psnr["scratch"] - psnr["bicubic"], 4),
         "gain_transfer": round(psnr["transfer"] - psnr["bicubic"], 4),
+        "gain_degraded": {
+            name: round(values["scratch"] - values["bicubic"], 4)
+            for name, values in this.degraded.get(dataset, {}).items()
+        },
         "latency_ms": (fastest or this.benchmark)["latency_ms"]["median"],
         "train_seconds": this.train["scratch"]["seconds"],
         "finetune_seconds": this.train["transfer"]["seconds"],
@@ -99,11 +104,13 @@ def _summary(this: Measurement) -> dict[str, Any]:
 def _print_table(this: Measurement) -> None:
     print(f"\nx{this.scale}, trained on {this.train['train_data']}; mean PSNR in dB / SSIM on luma")
     print(f"{'':24}{'bicubic':>16}{'from scratch':>16}{'transferred':>16}")
-    for dataset, protocols in this.evaluate.items():
-        if isinstance(protocols, dict):
-            for protocol, methods in protocols.items():
-                cells = (f"{m['psnr']:.2f} / {m['ssim']:.4f}" for m in methods.values())
-                print(f"{f'{dataset} {protocol}':24}" + "".join(f"{cell:>16}" for cell in cells))
+    for dataset, protocols in this.sets.items():
+        for protocol, methods in protocols.items():
+            cells = (f"{m['psnr']:.2f} / {m['ssim']:.4f}" for m in methods.values())
+            print(f"{f'{dataset} {protocol}':24}" + "".join(f"{cell:>16}" for cell in cells))
+    for dataset, degradations in this.degraded.items():
+        for name, psnr in degradations.items():
+            print(f"{f'{dataset} {name}':24}" + "".join(f"{value:>16.2f}" for value in psnr.values()))
     shape = "x".join(map(str, this.benchmark["input_shape"]))
     median = this.benchmark["latency_ms"]["median"]
     print(f"latency: {median} ms median for {shape} on {this.benchmark['device_name']}")

@@ -1,4 +1,4 @@
-"""Keep this run's figures as those of its scale: `metrics/record/x<scale>.json`.
+"""Keep this run's figures as those of its network: `metrics/record/x<scale>.json`, or `photo-x<scale>.json`.
 
     python scripts/record.py
 
@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 from fsrcnn.files import write_json
+from fsrcnn.limits import family_of, network_name
 
 METRICS = ("train", "evaluate", "benchmark")
 
@@ -21,7 +22,8 @@ def main() -> None:
     scale = record["evaluate"]["scale"]
     assert record["train"]["scale"] == record["benchmark"]["scale"] == scale, "figures of two runs"
     commit = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], text=True).strip()
-    path = Path(f"metrics/record/x{scale}.json")
+    family = family_of(record["evaluate"]["degradation"])
+    path = Path(f"metrics/record/{network_name(scale, family)}.json")
     write_json(path, record | {"origin": f"code of {commit}"})
     print(path)
 

@@ -155,6 +155,7 @@ def test_pictures_become_both_protocols_and_are_kept_to_train_on(tmp_path, out):
     assert files(out) == [
         "x3/evaluation/Set5_reference.h5",
         "x3/evaluation/Set5_standard.h5",
+        "x3/evaluation/pictures/Set5.h5",
         "x3/train/91-image.h5",
     ]
     for i, (name, pixels) in enumerate(hdf5.read_pictures(train)):
@@ -182,12 +183,15 @@ def test_pictures_become_both_protocols_and_are_kept_to_train_on(tmp_path, out):
             weighed = 16 + rgb @ [64.738 / 256, 129.057 / 256, 25.064 / 256]
             np.testing.assert_allclose(y, weighed, atol=3e-5)
         assert hdf5.attributes(evaluation / f"Set5_{protocol}.h5")["source"] == "Set5"
+    ((_, first), _) = hdf5.read_pictures(evaluation / "pictures/Set5.h5")
+    np.testing.assert_array_equal(first, np.asarray(picture))
 
 
 def test_the_optional_set_is_taken_where_the_mirror_has_it(tmp_path, out):
     run(out, 4, mirror=pictures(tmp_path / "mirror", *SIZES))
     names = {f"x4/evaluation/{name}_{p}.h5" for name in ("Set5", "Set14") for p in ("reference", "standard")}
-    assert set(files(out)) == {"x4/train/91-image.h5", *names}
+    kept = {f"x4/evaluation/pictures/{name}.h5" for name in ("Set5", "Set14")}
+    assert set(files(out)) == {"x4/train/91-image.h5", *names, *kept}
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -416,13 +420,14 @@ def test_sample_needs_no_mirror_and_no_link(tmp_path, out, monkeypatch):
     monkeypatch.setenv("FSRCNN_MIRROR", str(tmp_path / "nowhere"))  # the way out when there is none
     train, evaluation = run(out, source="sample")
     assert files(out) == [
+        "x4/evaluation/pictures/sample.h5",
         "x4/evaluation/sample_reference.h5",
         "x4/evaluation/sample_standard.h5",
         "x4/train/sample.h5",
     ]
     trained = {name for name, _ in hdf5.read_pictures(train)}
     assert trained == {name.rsplit(".", 1)[0] for name in samples.TRAIN}
-    for path in evaluation.iterdir():
+    for path in evaluation.glob("*.h5"):
         evaluated = {pair.image for pair in hdf5.read_pairs(path, 4)}
         assert evaluated == {"chelsea", "coffee", "coins"}
         assert trained.isdisjoint(evaluated)
@@ -437,6 +442,7 @@ def test_own_pictures_have_files_of_their_own_name(tmp_path, out):
     assert files(out / "x4") == [
         "evaluation/Set5_reference.h5",
         "evaluation/Set5_standard.h5",
+        "evaluation/pictures/Set5.h5",
         "train/91-image.h5",
         "train/Set14.h5",
     ]
@@ -444,6 +450,7 @@ def test_own_pictures_have_files_of_their_own_name(tmp_path, out):
     assert files(out / "x4") == [
         "evaluation/Set14_reference.h5",
         "evaluation/Set14_standard.h5",
+        "evaluation/pictures/Set14.h5",
         "train/91-image.h5",
     ]
 

@@ -12,6 +12,7 @@ DATA = {
     "evaluation": ["Set5", "Set14"],
     "links": "fsrcnn",
     "mirror": "",
+    "degradation": "none",
 }
 
 
@@ -102,12 +103,13 @@ def test_sample_is_one_set_of_each_whatever_the_lists_say(tmp_path):
         ({"train": ["a+b"]}, "data.train: 'a+b' can't name a set"),
         ({"train": [".hidden"]}, "data.train: '.hidden' can't name a set"),
         ({"evaluation": ["Set5", "x/train_data"]}, "data.evaluation: 'train_data' can't name a set"),
+        ({"evaluation": ["Set5", "x/degraded"]}, "data.evaluation: 'degraded' can't name a set"),
         ({"evaluation": ["Set5", ""]}, "data.evaluation: '' can't name a set"),
     ],
 )
 def test_what_is_refused(tmp_path, changes, message):
     mirror = folders(tmp_path / "mirror", "own", "a+b", ".hidden")
-    folders(tmp_path, "x/Own", "x/train_data")
+    folders(tmp_path, "x/Own", "x/train_data", "x/degraded")
     assert message.format(root=tmp_path) in refused(tmp_path, mirror=str(mirror), **changes)
 
 

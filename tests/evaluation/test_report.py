@@ -79,6 +79,31 @@ def test_other_evaluation_sets_are_set_apart():
     assert "| Set5, reference protocol | ×2 |" in comparable
 
 
+def degraded(psnr: float) -> dict[str, dict[str, dict[str, float]]]:
+    methods = {"bicubic": 25.5, "scratch": psnr, "transfer": 20.0}
+    return {"Set14": {"jpeg75": methods, "area_jpeg75": methods}}
+
+
+def test_families_are_beside_each_other_through_degradations():
+    clean, photo = measurement(4, "91-image", 31.11), measurement(4, "more", 29.99)
+    clean.evaluate.update(degraded=degraded(25.4))
+    photo.evaluate.update(degraded=degraded(26.47), degradation="photo")
+    text = markdown([photo, clean, measurement(2, "91-image", 37.77)], [], FRAMEWORKS)
+    published, _, grid = text.partition("## Through JPEG and other reductions")
+    assert "| Set14, ×4 | bicubic | **ours, clean** | **ours, photo** |" in grid
+    assert "| JPEG 75 | 25.50 | 25.40 (-0.10) | 26.47 (+0.97) |" in grid
+    assert "| area, JPEG 75 | 25.50 |" in grid
+    assert "| ×4, photo | more | some CPU, 2 threads | origin of 4 |" in grid
+    # On clean pictures it stands beside nothing that is published.
+    assert "31.11" in published
+    assert "29.99" not in text
+    assert "20.00" not in text
+
+
+def test_without_pictures_nothing_is_said_of_degradations():
+    assert "Through JPEG" not in markdown([measurement(4, "91-image", 31.11)], [], FRAMEWORKS)
+
+
 def test_curves_are_a_picture(tmp_path: Path):
     rows = [{"seconds": 1.0, "train_psnr": 20.0, "validation_psnr": None}]
     draw_curves({"scratch": rows, "transfer": rows}, tmp_path / "curves.png")

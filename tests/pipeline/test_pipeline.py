@@ -35,11 +35,17 @@ def test_every_stage_ran(project):
 def test_metric_files_have_the_promised_shape(project):
     evaluation = project.metrics("evaluate")
     assert (evaluation["scale"], evaluation["train_data"]) == (4, "sample")
+    assert evaluation["degradation"] == "none"
     for protocol in ("reference", "standard"):
         methods = evaluation["sample"][protocol]
         assert list(methods) == ["bicubic", "scratch", "transfer"]
         assert all(0 < m["ssim"] < 1 and 0 < m["psnr"] < 60 for m in methods.values())
         assert 20 < methods["bicubic"]["psnr"] < 40
+    clean, jpeg = (evaluation["degraded"]["sample"][name] for name in ("clean", "jpeg30"))
+    standard = evaluation["sample"]["standard"]
+    assert clean == {method: pytest.approx(standard[method]["psnr"], abs=1e-3) for method in standard}
+    gain = round(jpeg["scratch"] - jpeg["bicubic"], 4)
+    assert project.metrics("summary")["gain_degraded"]["jpeg30"] == gain
     benchmark = project.metrics("benchmark")
     latency = benchmark["latency_ms"]
     assert 0 < latency["min"] <= latency["p5"] <= latency["median"] <= latency["p95"]
@@ -68,6 +74,7 @@ def test_every_trained_model_is_one_run(project):
     for kind in ("scratch", "transfer"):
         logged = runs[f"x4 {kind}"].data.metrics
         assert logged["sample/reference/psnr"] == pytest.approx(evaluation[kind]["psnr"])
+        assert "sample/jpeg75/psnr" in logged
     median = project.metrics("benchmark")["latency_ms"]["median"]
     assert runs["x4 scratch"].data.metrics["latency_ms/median"] == pytest.approx(median)
     assert runs["x4 transfer"].data.tags["source_run_id"] == runs["x3 scratch"].info.run_id

@@ -12,21 +12,32 @@ from tests.project import ROOT
 
 
 @pytest.mark.parametrize(
-    ("source", "transfer", "objections"),
+    ("source", "degradation", "transfer", "objections"),
     [
-        ("published", 30.5, [None, None]),
-        ("published", 28.42, [None, "28.42 dB is not above bicubic's 28.42"]),
-        ("sample", 30.5, ["data.source is sample, and the bundled photographs are no benchmark"] * 2),
+        ("published", "none", 30.5, [None, None]),
+        ("published", "none", 28.42, [None, "28.42 dB is not above bicubic's 28.42"]),
+        (
+            "published",
+            "photo",
+            30.5,
+            ["data.degradation was photo, and champions are compared on clean pictures"] * 2,
+        ),
+        ("sample", "none", 30.5, ["data.source is sample, and the bundled photographs are no benchmark"] * 2),
     ],
 )
-def test_objections(tmp_path, monkeypatch, source, transfer, objections):
+def test_objections(tmp_path, monkeypatch, source, degradation, transfer, objections):
     monkeypatch.chdir(tmp_path)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["data"]["source"] = source
     Path("params.yaml").write_text(yaml.safe_dump(params))
     scores = {"bicubic": 28.42, "scratch": 31.0, "transfer": transfer}
     figures = {"reference": {name: {"psnr": psnr} for name, psnr in scores.items()}}
-    evaluation = {"champion_by": "Set5/reference", "champion_data": "ab" * 32, "Set5": figures}
+    evaluation = {
+        "degradation": degradation,
+        "champion_by": "Set5/reference",
+        "champion_data": "ab" * 32,
+        "Set5": figures,
+    }
     Path("metrics").mkdir()
     Path("metrics/evaluate.json").write_text(json.dumps(evaluation))
     entered = {}

@@ -1,6 +1,7 @@
 """The HDF5 files of one scale, made of what the sources of each set hold.
 
-For training one file a set; for evaluation `<set>_<protocol>.h5`. The protocols differ in how HR
+For training one file a set; for evaluation `<set>_<protocol>.h5`, and of a set that came as pictures also
+these, as `pictures/<set>.h5`, from which evaluation makes LR in other ways. The protocols differ in how HR
 becomes a multiple of the scale (see `pairs.make_pair`): "reference" resizes it, as the published files
 do; "standard" crops it, which needs the pictures themselves.
 """
@@ -161,6 +162,9 @@ def _build_evaluation(source: Source, folder: Path, scale: int, duplicates: Dupl
             duplicates.evaluated(np.asarray(image), f"{source.name}/{name}")
             yield hdf5.Pair(*make_pair(image, scale, fit), name)
 
+    kept = ((name, np.asarray(image)) for name, image in _pictures(source))
+    path = folder / "pictures" / f"{source.name}.h5"
+    hdf5.write_pictures(path, kept, source=source.name, made=f"pictures of {source.name}, as 8-bit RGB")
     for protocol, fit in PROTOCOLS.items():
         hdf5.write_pairs(
             folder / f"{source.name}_{protocol}.h5",

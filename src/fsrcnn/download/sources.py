@@ -17,7 +17,8 @@ MIRROR_VARIABLE = "FSRCNN_MIRROR"
 SAMPLE = "sample"
 # What can stand in a file's name and in that of an MLflow metric; "+" joins the names of sets.
 NAME = re.compile(r"\w[\w .-]*")
-RESERVED = {"scale", "train_data"}  # the other keys of metrics/evaluate.json
+# The other keys of metrics/evaluate.json.
+RESERVED = {"scale", "train_data", "degradation", "champion_by", "champion_data", "degraded"}
 Use = Literal["train", "evaluation"]
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 
 from fsrcnn.files import atomic
-from fsrcnn.limits import SCALES
+from fsrcnn.limits import SCALES, Family, family_of
 
 TRAIN_DATA = "91-image"
 EVALUATION_SETS = ("Set5", "Set14")  # of which figures are published
@@ -40,6 +40,12 @@ PUBLISHED_SET5 = {
 }
 FRAMEWORKS = {"torch": "PyTorch", "mindspore": "MindSpore"}
 METHODS = {"bicubic": "bicubic", "scratch": "**ours, from scratch**", "transfer": "**ours, transferred**"}
+DEGRADED = """\
+## Through JPEG and other reductions
+
+PSNR in dB on Y, standard protocol, and what is gained over bicubic on the same LR. LR is reduced by
+antialiased bicubic where no other filter is named; JPEG is libjpeg's of that quality, 4:2:0. The networks are
+those from scratch, trained with `data.degradation` `none` (clean) and `photo`."""
 
 
 class Measurement(NamedTuple):
@@ -55,12 +61,26 @@ class Measurement(NamedTuple):
         """2, 3 or 4."""
         return int(self.evaluate["scale"])
 
+    @property
+    def family(self) -> Family:
+        """The family that networks so trained belong to."""
+        return family_of(self.evaluate.get("degradation", "none"))  # records of before 2026-11-26 lack it
+
+    @property
+    def sets(self) -> dict[str, Mapping[str, Any]]:
+        """{set: {protocol: {method: {"psnr": dB, "ssim": ...}}}}."""
+        return {k: v for k, v in self.evaluate.items() if isinstance(v, Mapping) and k != "degraded"}
+
+    @property
+    def degraded(self) -> Mapping[str, Mapping[str, Mapping[str, float]]]:
+        """{set: {degradation: {method: PSNR in dB}}}, of sets that came as pictures."""
+        found: Mapping[str, Any] = self.evaluate.get("degraded", {})
+        return found
+
 
 def headline(m: Measurement) -> tuple[str, str, dict[str, float]]:
     """The first set evaluated, its protocol (the literature's where it was used), {method: PSNR in dB}."""
-    dataset, protocols = next(
-        (name, value) for name, value in m.evaluate.items() if isinstance(value, Mapping)
-    )
+    dataset, protocols = next(iter(m.sets.items()))
     protocol = "standard" if "standard" in protocols else next(iter(protocols))
     return dataset, protocol, {name: method["psnr"] for name, method in protocols[protocol].items()}
 
@@ -73,8 +93,9 @@ def markdown(
     `images` are the paths of its pictures, relative to it; `frameworks` is the content of
     `metrics/frameworks.json`, which benchmarks/frameworks.py writes.
     """
-    ours = {m.scale: m for m in measurements if m.evaluate["train_data"] == TRAIN_DATA}
-    other = [m for m in measurements if m.evaluate["train_data"] != TRAIN_DATA]
+    clean = [m for m in measurements if m.family == "clean"]
+    ours = {m.scale: m for m in clean if m.evaluate["train_data"] == TRAIN_DATA}
+    other = [m for m in clean if m.evaluate["train_data"] != TRAIN_DATA]
     parts = ["# Report", _training(ours.get(4), frameworks), _inference(ours.get(4), frameworks)]
     if ours:
         parts.append(
@@ -91,6 +112,7 @@ def markdown(
         )
         parts.append(_table(["", "device", "s an epoch"], _our_training(m, [])))
         parts += [table for its in _quality({m.scale: m}, {}).values() for table in its]
+    parts += _degraded(measurements)
     parts.append(
         "## Where it comes from\n\n"
         + _table(["scale", "trained on", "device", "from"], _origins(measurements))
@@ -188,10 +210,9 @@ def _quality(
     """For each evaluation set a table for each protocol, with a column for each scale."""
     found: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = {}
     for scale in sorted(by_scale):
-        for dataset, protocols in by_scale[scale].evaluate.items():
-            if isinstance(protocols, Mapping):
-                for protocol, methods in protocols.items():
-                    found.setdefault((dataset, protocol), {})[scale] = methods
+        for dataset, protocols in by_scale[scale].sets.items():
+            for protocol, methods in protocols.items():
+                found.setdefault((dataset, protocol), {})[scale] = methods
     tables: dict[str, list[str]] = {}
     for (dataset, protocol), columns in found.items():
         rows = [
@@ -209,15 +230,41 @@ def _quality(
     return tables
 
 
+def _degraded(measurements: Sequence[Measurement]) -> list[str]:
+    """For each scale and set a table of the grid of degradations, with a column for each family."""
+    found: dict[tuple[int, str], dict[str, Mapping[str, Mapping[str, float]]]] = {}
+    for m in sorted(measurements, key=lambda m: (m.scale, m.family)):
+        for dataset, degradations in m.degraded.items():
+            found.setdefault((m.scale, dataset), {})[m.family] = degradations
+    tables = []
+    for (scale, dataset), families in found.items():
+        grid = next(iter(families.values()))
+        rows = [
+            (
+                name.replace("jpeg", "JPEG ").replace("_", ", "),
+                f"{psnr['bicubic']:.2f}",
+                *(_gained(degradations[name]) for degradations in families.values()),
+            )
+            for name, psnr in grid.items()
+        ]
+        header = [f"{dataset}, ×{scale}", "bicubic", *(f"**ours, {family}**" for family in families)]
+        tables.append(_table(header, rows))
+    return [DEGRADED, *tables] if tables else []
+
+
+def _gained(psnr: Mapping[str, float]) -> str:
+    return f"{psnr['scratch']:.2f} ({psnr['scratch'] - psnr['bicubic']:+.2f})"
+
+
 def _origins(measurements: Sequence[Measurement]) -> list[Sequence[str]]:
     return [
         (
-            f"×{m.scale}",
+            f"×{m.scale}" if m.family == "clean" else f"×{m.scale}, {m.family}",
             m.evaluate["train_data"],
             _device(m.train["device"], m.train["threads"]),
             m.origin,
         )
-        for m in sorted(measurements, key=lambda m: m.scale)
+        for m in sorted(measurements, key=lambda m: (m.family, m.scale))
     ]
 
 
