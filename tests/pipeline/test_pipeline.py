@@ -41,11 +41,11 @@ def test_metric_files_have_the_promised_shape(project):
         assert list(methods) == ["bicubic", "scratch", "transfer"]
         assert all(0 < m["ssim"] < 1 and 0 < m["psnr"] < 60 for m in methods.values())
         assert 20 < methods["bicubic"]["psnr"] < 40
-    clean, jpeg = (evaluation["degraded"]["sample"][name] for name in ("clean", "jpeg30"))
+    clean, jpeg = (evaluation["degraded"]["sample"][name] for name in ("clean", "jpeg75"))
     standard = evaluation["sample"]["standard"]
     assert clean == {method: pytest.approx(standard[method]["psnr"], abs=1e-3) for method in standard}
     gain = round(jpeg["scratch"] - jpeg["bicubic"], 4)
-    assert project.metrics("summary")["gain_degraded"]["jpeg30"] == gain
+    assert project.metrics("summary")["gain_jpeg75"] == gain
     benchmark = project.metrics("benchmark")
     latency = benchmark["latency_ms"]
     assert 0 < latency["min"] <= latency["p5"] <= latency["median"] <= latency["p95"]
