@@ -36,7 +36,7 @@ class Engine:
         library.upscale.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_long] * 4
         library.upscale_pixels.argtypes = [ctypes.c_void_p, ctypes.POINTER(_Picture), ctypes.c_long]
         self.library = library
-        self.weights = np.concatenate(packed(network, library.max_group()), dtype=np.float32)
+        self.weights = packed(network, library.max_group())
         self.scale = network.scale
         self.threads = threads
 
@@ -79,18 +79,18 @@ class Engine:
             raise MemoryError("no memory for the network's line buffers")
 
 
-def packed(network: Weights, max_group: int) -> list[Array]:
-    """The parameters of each layer in the order in which native.c reads them, layer after layer.
+def packed(network: Weights, max_group: int) -> Array:
+    """All parameters in the order in which native.c reads them.
 
     A convolution's output channels go in equal groups of at most `max_group`, padded with zeros;
     each group is its biases, its slopes and, for every input channel and tap, its weights.
     """
-    layers = []
+    blocks = []
     for weight, bias, slope in network.convolutions():
         rows = np.concatenate([bias[:, None], slope[:, None], weight.reshape(len(weight), -1)], axis=1)
         groups = -(-len(rows) // max_group)
         group = -(-len(rows) // groups)
         padded = np.pad(rows, [(0, groups * group - len(rows)), (0, 0)])
-        layers.append(padded.reshape(groups, group, -1).transpose(0, 2, 1).ravel())
+        blocks.append(padded.reshape(groups, group, -1).transpose(0, 2, 1).ravel())
     weight, bias = network.deconvolution()
-    return [*layers, np.concatenate([bias, weight.ravel()])]
+    return np.concatenate([*blocks, bias, weight.ravel()], dtype=np.float32)

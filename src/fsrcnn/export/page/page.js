@@ -6,7 +6,7 @@ const FAMILIES = { clean: "Clean", photo: "JPEG photo" };
 const element = (id) => document.getElementById(id);
 
 let source = null; // what is shown: name, url, and the decoded picture
-let latest = 0; // run; an older one ends where it is
+let opened = 0, latest = 0; // file and run; older ones end where they are
 let zoom = 0; // screen pixels for a pixel of the result; 0 shows the whole
 let split = 0.5; // of the viewer's width, from where on the result is seen
 
@@ -47,19 +47,21 @@ function say(words, isError = false) {
 // From a file to a result
 
 async function openFile(file) {
-    const mine = ++latest;
+    const mine = ++opened;
     say("Reading");
     try {
         const picture = await decoded(file);
-        if (mine !== latest) return;
+        if (mine !== opened) return;
+        fitScales(picture);
+        const suited = option("family", picture.coarse ? "photo" : "clean");
+        if (suited) suited.checked = true;
         if (source) URL.revokeObjectURL(source.url);
         source = { name: file.name || "picture", url: URL.createObjectURL(file), picture };
-        fitScales(picture);
-        if (option("family", "photo")) option("family", /jpeg|webp|avif|hei/.test(file.type) ? "photo" : "clean").checked = true;
-        await run();
     } catch (error) {
-        if (mine === latest) say(error.message, true);
+        if (mine === opened) say(error.message, true);
+        return;
     }
+    await run();
 }
 
 // Only scales whose result can be shown are offered.
@@ -142,8 +144,7 @@ function divide() {
     const hidden = Math.max(0, x - element("stage").getBoundingClientRect().left);
     element("after").style.clipPath = `inset(0 0 0 ${hidden}px)`;
     divider.style.left = `${split * 100}%`;
-    divider.ariaValueNow = Math.round(split * 100);
-    divider.ariaValueText = `${Math.round(split * 100)} % before`;
+    divider.setAttribute("aria-valuenow", Math.round(split * 100));
 }
 
 function divideAt(share) {

@@ -2,6 +2,7 @@
 "use strict";
 
 const TILE = 2048; // pixels a side that are read from the browser at a time
+const FINEST = 884; // sum of a JPEG's table for luma at quality 88, from where on a picture counts as clean
 const AS_STORED = { colorSpaceConversion: "none", premultiplyAlpha: "none" };
 
 // The picture in a file, upright, its samples as they are stored: RGBA, 8 bits.
@@ -23,7 +24,9 @@ async function decoded(file) {
     } finally {
         bitmap.close();
     }
-    picture.colour = await colourChunks(new Uint8Array(await file.arrayBuffer()));
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    picture.colour = await colourChunks(bytes);
+    picture.coarse = isCoarse(bytes);
     return picture;
 }
 
@@ -64,51 +67,69 @@ function textured(tile) {
 
 // What a file says of its colours, as chunks of a PNG.
 async function colourChunks(bytes) {
-    const start = String.fromCharCode(...bytes.subarray(0, 12));
-    const view = new DataView(bytes.buffer);
-    if (start.startsWith("\x89PNG")) {
-        const found = [];
-        for (let at = 8; at + 12 <= bytes.length; ) {
-            const length = view.getUint32(at), name = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
-            if (name === "IDAT") break;
-            if (["cICP", "iCCP", "sRGB", "gAMA", "cHRM"].includes(name)) found.push(bytes.slice(at, at + length + 12));
-            at += length + 12;
-        }
-        return found;
+    if (isPng(bytes)) {
+        const before = [...pngChunks(bytes)].filter(({ name }) => ["cICP", "iCCP", "sRGB", "gAMA", "cHRM"].includes(name));
+        return before.map(({ start, end }) => bytes.slice(start, end));
     }
-    const profile = start.startsWith("\xff\xd8") ? jpegProfile(bytes, view) : start.endsWith("WEBP") ? webpProfile(bytes, view) : [];
-    // The browser makes RGB of all others.
-    if (String.fromCharCode(...profile.slice(16, 20)) !== "RGB ") return [];
-    const packed = new Blob([profile]).stream().pipeThrough(new CompressionStream("deflate"));
-    const name = [..."icc"].map((letter) => letter.charCodeAt(0));
-    return [chunk("iCCP", [...name, 0, 0, ...new Uint8Array(await new Response(packed).arrayBuffer())])];
+    const parts = isJpeg(bytes)
+        ? [...segments(bytes)].filter(({ kind, at }) => kind === 0xe2 && text(bytes, at, 11) === "ICC_PROFILE")
+            .sort((a, b) => bytes[a.at + 12] - bytes[b.at + 12]).map(({ at, end }) => bytes.slice(at + 14, end))
+        : [...webpChunks(bytes)].filter(({ name }) => name === "ICCP").map(({ at, end }) => bytes.slice(at, end));
+    const profile = new Blob(parts);
+    // Of another kind of profile the browser made RGB.
+    if (text(new Uint8Array(await profile.arrayBuffer()), 16, 4) !== "RGB ") return [];
+    const packed = await new Response(profile.stream().pipeThrough(new CompressionStream("deflate"))).arrayBuffer();
+    return [chunk("iCCP", [...codes("icc"), 0, 0, ...new Uint8Array(packed)])];
 }
 
-function jpegProfile(bytes, view) {
-    const parts = [];
+// Whether a file was compressed so that the network for photographs is the better one: as `fsrcnn upscale --for auto`.
+function isCoarse(bytes) {
+    if (!isJpeg(bytes)) return [...webpChunks(bytes)].some(({ name }) => name === "VP8 ");
+    for (const { kind, at, end } of segments(bytes))
+        for (let table = at; kind === 0xdb && table < end; ) {
+            const length = bytes[table] >> 4 ? 128 : 64;
+            const sum = bytes.subarray(table + 1, table + 1 + length).reduce((total, step) => total + step, 0);
+            if ((bytes[table] & 15) === 0) return sum > FINEST;
+            table += 1 + length;
+        }
+    return true;
+}
+
+const text = (bytes, at, length) => String.fromCharCode(...bytes.subarray(at, at + length));
+const codes = (letters) => [...letters].map((letter) => letter.charCodeAt(0));
+const view = (bytes) => new DataView(bytes.buffer, bytes.byteOffset);
+const isPng = (bytes) => text(bytes, 0, 4) === "\x89PNG";
+const isJpeg = (bytes) => text(bytes, 0, 2) === "\xff\xd8";
+
+function* segments(bytes) {
     for (let at = 2; at + 4 <= bytes.length && bytes[at] === 0xff && bytes[at + 1] !== 0xda; ) {
-        const end = at + 2 + view.getUint16(at + 2);
-        const isPart = bytes[at + 1] === 0xe2 && String.fromCharCode(...bytes.subarray(at + 4, at + 15)) === "ICC_PROFILE";
-        if (isPart) parts[bytes[at + 16]] = bytes.slice(at + 18, end);
+        const end = at + 2 + view(bytes).getUint16(at + 2);
+        yield { kind: bytes[at + 1], at: at + 4, end };
         at = end;
     }
-    return parts.reduce((whole, part) => Uint8Array.from([...whole, ...part]), new Uint8Array());
 }
 
-function webpProfile(bytes, view) {
-    for (let at = 12; at + 8 <= bytes.length; ) {
-        const length = view.getUint32(at + 4, true);
-        if (String.fromCharCode(...bytes.subarray(at, at + 4)) === "ICCP") return bytes.slice(at + 8, at + 8 + length);
-        at += 8 + length + (length % 2);
+function* pngChunks(bytes) {
+    for (let start = 8; start + 12 <= bytes.length && text(bytes, start + 4, 4) !== "IDAT"; ) {
+        const end = start + 12 + view(bytes).getUint32(start);
+        yield { name: text(bytes, start + 4, 4), start, end };
+        start = end;
     }
-    return new Uint8Array();
+}
+
+function* webpChunks(bytes) {
+    for (let start = 12; text(bytes, 8, 4) === "WEBP" && start + 8 <= bytes.length; ) {
+        const end = start + 8 + view(bytes).getUint32(start + 4, true);
+        yield { name: text(bytes, start, 4), at: start + 8, end };
+        start = end + (end % 2);
+    }
 }
 
 // A PNG of `lines`, an iterable of filtered rows.
 async function encoded(width, height, alpha, colour, lines) {
-    const header = new Uint8Array(13), view = new DataView(header.buffer);
-    view.setUint32(0, width);
-    view.setUint32(4, height);
+    const header = new Uint8Array(13);
+    view(header).setUint32(0, width);
+    view(header).setUint32(4, height);
     header.set([8, alpha ? 6 : 2], 8);
     const parts = [Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a), chunk("IHDR", header), ...colour];
     const { writable, readable } = new CompressionStream("deflate");
@@ -127,11 +148,11 @@ async function encoded(width, height, alpha, colour, lines) {
 }
 
 function chunk(name, data) {
-    const bytes = new Uint8Array(data.length + 12), view = new DataView(bytes.buffer);
-    view.setUint32(0, data.length);
-    bytes.set([...name].map((letter) => letter.charCodeAt(0)), 4);
+    const bytes = new Uint8Array(data.length + 12);
+    view(bytes).setUint32(0, data.length);
+    bytes.set(codes(name), 4);
     bytes.set(data, 8);
-    view.setUint32(data.length + 8, crc32(bytes.subarray(4, data.length + 8)));
+    view(bytes).setUint32(data.length + 8, crc32(bytes.subarray(4, data.length + 8)));
     return bytes;
 }
 

@@ -17,18 +17,13 @@ const unpacked = (async () => {
     const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
     let at = 0;
     const engines = contents.engines.map((length) => bytes.slice(at, (at += length)));
-    const layers = contents.networks.flatMap((network) => network.layers);
-    const count = layers.reduce((sum, [length]) => sum + length, 0);
-    let next = at;
-    const weights = contents.networks.map(({ layers }) => {
-        const all = [];
-        for (const [length, step] of layers)
-            for (const end = next + length; next < end; next++) {
-                const folded = bytes[next] | (bytes[next + count] << 8);
-                all.push(((folded >>> 1) ^ -(folded & 1)) * step);
-            }
-        return Float32Array.from(all);
-    });
+    // The upper three bytes of each weight: all first ones, all second, all third.
+    const count = contents.networks.reduce((sum, network) => sum + network.weights, 0);
+    const bits = Uint32Array.from({ length: count }, (_, i) =>
+        (bytes[at + i] << 24) | (bytes[at + count + i] << 16) | (bytes[at + 2 * count + i] << 8));
+    const all = new Float32Array(bits.buffer);
+    let next = 0;
+    const weights = contents.networks.map((network) => all.slice(next, (next += network.weights)));
     return { engines, weights };
 })();
 
