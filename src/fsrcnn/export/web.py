@@ -1,8 +1,8 @@
 """A page that upscales pictures in the browser: one HTML file with the networks and their engine inside.
 
 It loads nothing and sends nothing: its Content-Security-Policy allows no connection at all. The weights are
-rounded to 24 bits, which moves a pixel by 1 of 255 at most; with 16 bits
-it would be 20 in black and white noise.
+rounded to 24 bits, which moves a pixel by 1 of 255 at most; 16 bits would move pixels of text and line art by
+several.
 """
 
 import base64

@@ -81,27 +81,38 @@ function continueColours(pixels, width, rows, reach) {
     const known = new Uint8Array(width * rows);
     for (let i = 0; i < known.length; i++) known[i] = pixels[4 * i + 3] > 0;
     let ring = [];
-    for (let i = 0; i < known.length; i++) if (!known[i] && neighbours(i).some((n) => known[n])) ring.push(i);
+    for (let i = 0; i < known.length; i++) {
+        let touched = false;
+        if (!known[i]) around(i, (n) => (touched ||= known[n]));
+        if (touched) ring.push(i);
+    }
     for (let step = 0; step < reach && ring.length; step++) {
         const means = ring.map((i) => {
-            const around = neighbours(i).filter((n) => known[n]);
-            return [0, 1, 2].map((c) => round(around.reduce((sum, n) => sum + pixels[4 * n + c], 0) / around.length));
+            const sum = [0, 0, 0];
+            let count = 0;
+            around(i, (n) => {
+                if (!known[n]) return;
+                count++;
+                for (let c = 0; c < 3; c++) sum[c] += pixels[4 * n + c];
+            });
+            return sum.map((total) => rounded(total / count));
         });
         ring.forEach((i, k) => pixels.set(means[k], 4 * i));
         for (const i of ring) known[i] = 1;
-        ring = [...new Set(ring.flatMap((i) => neighbours(i).filter((n) => !known[n])))];
+        const next = new Set();
+        for (const i of ring) around(i, (n) => known[n] || next.add(n));
+        ring = [...next];
     }
 
-    function neighbours(i) {
-        const x = i % width, found = [];
+    function around(i, visit) {
+        const x = i % width;
         for (let row = i - x - width; row <= i - x + width; row += width)
             for (let column = Math.max(x - 1, 0); column <= Math.min(x + 1, width - 1); column++)
-                if (row >= 0 && row < known.length && row + column !== i) found.push(row + column);
-        return found;
+                if (row >= 0 && row < known.length && row + column !== i) visit(row + column);
     }
+}
 
-    function round(mean) { // halves to even, as NumPy has it
-        const whole = Math.round(mean);
-        return whole - mean === 0.5 && whole % 2 ? whole - 1 : whole;
-    }
+function rounded(mean) { // halves to even, as NumPy has it
+    const whole = Math.round(mean);
+    return whole - mean === 0.5 && whole % 2 ? whole - 1 : whole;
 }
