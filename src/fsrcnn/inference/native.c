@@ -29,6 +29,15 @@ typedef float vector __attribute__((vector_size(4 * LANES)));
 typedef int integers __attribute__((vector_size(4 * LANES)));
 typedef float unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
+/* In a register: GCC would load it from memory anew for every product, and the loads become the limit. */
+#if defined(__x86_64__)
+#define KEEP(v) __asm__("" : "+v"(v))
+#elif defined(__aarch64__)
+#define KEEP(v) __asm__("" : "+w"(v))
+#else
+#define KEEP(v)
+#endif
+
 #define INLINE static inline __attribute__((always_inline))
 #define BLOCK (2 * LANES) /* pixels at a time */
 #define CEIL(a, b) (((a) + (b)-1) / (b))
@@ -145,7 +154,9 @@ INLINE void deconvolve(const float *const *rows, const float *weights, float bia
 #pragma GCC unroll 5
             for (int j = -BEFORE; j <= AFTER; j++) {
                 const float *from = rows[i + BEFORE] + c * WIDTH + j;
-                const vector a = load(from), b = load(from + LANES);
+                vector a = load(from), b = load(from + LANES);
+                KEEP(a);
+                KEEP(b);
 #pragma GCC unroll 4
                 for (int r = 0; r < PHASE_ROWS; r++)
 #pragma GCC unroll 4
@@ -305,7 +316,12 @@ static int run(job *j, long threads)
     long started = 0;
     j->tiles = CEIL(j->width, TILE), j->bands = 1;
     const long parts = j->count * j->tiles;
-    /* Equal shares, or else enough small ones; a band repeats HALO rows of work on each side. */
+    /* Equal shares, three for each thread: one that another process holds up leaves the rest to the others.
+     * But a band repeats HALO rows of work on each side. Else enough small ones. */
+    if (threads > 1)
+        j->bands = MAX(1, MIN(CEIL(3 * threads, parts), j->height / 80));
+    while (j->bands > 1 && parts * j->bands % threads)
+        j->bands--;
     while (parts * j->bands % threads && parts * j->bands < 8 * threads && j->height / j->bands > 32)
         j->bands++;
     while (started < threads - 1 && !pthread_create(&others[started], NULL, work, j))
