@@ -233,6 +233,12 @@ def test_keys_divide_and_zoom(site, tmp_path):
     divider.send_keys(Keys.HOME, Keys.ARROW_RIGHT)
     assert divider.get_attribute("aria-valuenow") == "2"
     assert after.value_of_css_property("clip-path") != hidden
+    # What is translucent shows nothing of the other picture.
+    left, right = (
+        float(re.search(r"([\d.]+)px", site.element(name).value_of_css_property("clip-path"))[1])
+        for name in ("before", "after")
+    )
+    assert left == right > 0
     site.element("scroller").send_keys("1", "+", "+")
     assert site.element("level").text == "225 %"
     assert after.size == {"width": 1800, "height": 1080}

@@ -142,6 +142,7 @@ function divide() {
     const divider = element("divider"), viewer = element("viewer");
     const x = viewer.getBoundingClientRect().left + viewer.clientLeft + split * viewer.clientWidth;
     const hidden = Math.max(0, x - element("stage").getBoundingClientRect().left);
+    element("before").style.clipPath = `inset(0 calc(100% - ${hidden}px) 0 0)`; // it would shine through
     element("after").style.clipPath = `inset(0 0 0 ${hidden}px)`;
     divider.style.left = `${split * 100}%`;
     divider.setAttribute("aria-valuenow", Math.round(split * 100));
