@@ -12,7 +12,7 @@ from fsrcnn.errors import InputError
 from fsrcnn.export.targets import TARGETS, export
 from fsrcnn.limits import FAMILIES, SCALES, network_name
 from fsrcnn.system import check_supported
-from fsrcnn.upscaling.planning import CLIPS
+from fsrcnn.upscaling.planning import CLIPS, CRF, PRESETS, Encoding
 from fsrcnn.upscaling.reporting import report
 
 if TYPE_CHECKING:
@@ -130,6 +130,19 @@ def _parser() -> argparse.ArgumentParser:
         default=MAX_MEGAPIXELS,
         help="refuse larger pictures; default: %(default)s (at x4, 3 GB of memory; 16 bits 7 GB)",
     )
+    command.add_argument(
+        "--crf",
+        metavar="N",
+        type=_crf,
+        default=Encoding().crf,
+        help="quality of clips, 1 (best) to 51; default: %(default)s",
+    )
+    command.add_argument(
+        "--preset",
+        choices=PRESETS,
+        default=Encoding().preset,
+        help="time for encoding clips, which slower ones make smaller; default: %(default)s",
+    )
     command.add_argument("-v", "--verbose", action="store_true", help="say which network each file gets")
     command.set_defaults(run=_upscale)
 
@@ -159,6 +172,12 @@ def _parser() -> argparse.ArgumentParser:
     exporter.add_argument("--force", action="store_true", help="overwrite the file if it exists")
     exporter.set_defaults(run=_export)
     return parser
+
+
+def _crf(text: str) -> int:
+    if not text.isdecimal() or int(text) not in CRF:
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of {CRF[0]} to {CRF[-1]}")
+    return int(text)
 
 
 def _serve(options: argparse.Namespace) -> int:

@@ -54,6 +54,22 @@ def test_clip_keeps_pictures_times_and_sound(tmp_path, suffix, capsys):
         assert np.abs(image.reshape(48, 4, 64, 4, 3).mean((1, 3)) - small).mean() < 4
 
 
+def test_quality_and_speed_of_the_encoder(tmp_path, capsys):
+    """As x264 writes them into the file."""
+    source, target = clip(tmp_path / "a.mp4"), tmp_path / "a_x2.mp4"
+    main(["upscale", str(source), "--scale", "2"])
+    usual = target.read_bytes()
+    main(["upscale", str(source), "--scale", "2", "--force", "--crf", "30", "--preset", "medium"])
+    given = target.read_bytes()
+    assert b"crf=18.0" in usual and b"subme=1 " in usual
+    assert b"crf=30.0" in given and b"subme=7 " in given
+    assert len(given) < len(usual)
+    for wrong in ("0", "52", "best"):
+        with pytest.raises(SystemExit):
+            main(["upscale", str(source), "--crf", wrong])
+        assert "is not one of 1 to 51" in capsys.readouterr().err
+
+
 def test_rotation_shape_and_colours_are_kept(tmp_path):
     path = tmp_path / "a.mp4"
     with av.open(str(path), "w") as container:

@@ -28,7 +28,7 @@ from fsrcnn.pictures.writing import check, encode, store, write
 from fsrcnn.upscaling.ahead import Room, ahead
 from fsrcnn.upscaling.family import CLEAN, CLIP, Suited, chosen, suited_to
 from fsrcnn.upscaling.image import Upscaler, released_upscaler
-from fsrcnn.upscaling.planning import Job, is_clip, named, plan
+from fsrcnn.upscaling.planning import Encoding, Job, is_clip, named, plan
 from fsrcnn.upscaling.reporting import printable, report
 
 STOPS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # not on Windows
@@ -55,7 +55,12 @@ def run(options: argparse.Namespace, given: Weights | None) -> int:
     )
     for line in todo.refused:
         report(line)
-    started = partial(_started, upscaler_of=_upscalers(options, scale, given), limit=options.max_megapixels)
+    started = partial(
+        _started,
+        upscaler_of=_upscalers(options, scale, given),
+        limit=options.max_megapixels,
+        quality=Encoding(options.crf, options.preset),
+    )
     start = time.perf_counter()
     failed, pixels = len(todo.refused), 0
     with _orderly_stops(), _quiet_pillow(), _warnings_reported():
@@ -104,10 +109,12 @@ def _upscalers(options: argparse.Namespace, scale: int, given: Weights | None) -
     return upscaler_of
 
 
-def _started(job: Job, upscaler_of: UpscalerOf, limit: float) -> tuple[int, Callable[[], Write]]:
+def _started(
+    job: Job, upscaler_of: UpscalerOf, limit: float, quality: Encoding
+) -> tuple[int, Callable[[], Write]]:
     """Read a picture. How many bytes it will have, and what upscales it."""
     if is_clip(job.source):
-        return 0, lambda: partial(_clip, job, upscaler_of)
+        return 0, lambda: partial(_clip, job, upscaler_of, quality)
     picture = read(job.source, limit)
     upscaler = upscaler_of(job.source, suited_to(picture.metadata))
     check(job.target, picture, upscaler.scale)
@@ -130,10 +137,10 @@ def _upscaled(job: Job, picture: Picture, upscaler: Upscaler) -> Write:
     return written
 
 
-def _clip(job: Job, upscaler_of: UpscalerOf) -> int:
+def _clip(job: Job, upscaler_of: UpscalerOf, quality: Encoding) -> int:
     from fsrcnn.upscaling.video import upscale_clip
 
-    frames, seconds = upscale_clip(job.source, job.target, upscaler_of(job.source, CLIP))
+    frames, seconds = upscale_clip(job.source, job.target, upscaler_of(job.source, CLIP), quality)
     print(f"{frames} frames in {seconds:.1f} s, {frames / seconds:.1f} frames a second", file=sys.stderr)
     return 0
 

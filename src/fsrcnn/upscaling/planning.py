@@ -11,6 +11,15 @@ from fsrcnn.pictures.formats import SUFFIXES
 
 CLIP_TARGETS = (".mp4", ".m4v", ".mov", ".mkv")
 CLIPS = (*CLIP_TARGETS, ".webm", ".avi")
+PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
+CRF = range(1, 52)
+
+
+class Encoding(NamedTuple):
+    """What x264 and x265 are told: the quality, of which less is better, and how much time they may take."""
+
+    crf: int = 18
+    preset: str = "superfast"
 
 
 class Job(NamedTuple):

@@ -7,12 +7,12 @@ from pathlib import Path
 from fsrcnn.errors import InputError
 from fsrcnn.files import atomic
 from fsrcnn.upscaling.image import Upscaler
-from fsrcnn.upscaling.planning import CLIP_TARGETS
+from fsrcnn.upscaling.planning import CLIP_TARGETS, Encoding
 
 LOG = logging.getLogger(__name__)
 
 
-def upscale_clip(source: Path, target: Path, upscaler: Upscaler) -> tuple[int, float]:
+def upscale_clip(source: Path, target: Path, upscaler: Upscaler, quality: Encoding) -> tuple[int, float]:
     """Write `target`; returns its frames and the seconds taken. docs/upscaling.md says what becomes of what.
 
     What was mended on the way, and what `target` can't keep, is one warning in the log.
@@ -31,7 +31,7 @@ def upscale_clip(source: Path, target: Path, upscaler: Upscaler) -> tuple[int, f
     start = time.perf_counter()
     try:
         with atomic(target) as temporary:
-            frames, notes = transcode(source, target, temporary, upscaler)
+            frames, notes = transcode(source, target, temporary, upscaler, quality)
     except av.FFmpegError as error:
         if error.filename == str(temporary):
             raise InputError(f"{target}: can't be written ({error.strerror})") from None

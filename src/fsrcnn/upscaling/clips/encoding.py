@@ -15,9 +15,8 @@ from fsrcnn.errors import InputError
 from fsrcnn.upscaling.clips import frames
 from fsrcnn.upscaling.clips.colour_tags import ColourTags
 from fsrcnn.upscaling.clips.frames import Form
+from fsrcnn.upscaling.planning import Encoding
 
-# Without B frames packets come in the order of their times, so that MP4 can store each frame's own duration.
-QUALITY = {"preset": "superfast", "crf": "18", "bf": "0"}
 ALPHA = (".mov", ".mkv")
 # Parts of a frame that no encoder here carries over, by the names that people know.
 LOST = {
@@ -48,13 +47,16 @@ class Encoder:
         form: Form,
         tags: ColourTags,
         scale: int,
+        quality: Encoding,
     ) -> None:
         if form.alpha and target.suffix.lower() not in ALPHA:
             raise InputError(
                 f"{target}: this clip has transparency; choose {' or '.join(ALPHA)} with -o (ProRes 4444)"
             )
         rate = source.average_rate or source.guessed_rate or Fraction(25)
-        stream = _add_alpha(made, rate, form) if form.alpha else _add_yuv(made, rate, form, tags, first)
+        stream = (
+            _add_alpha(made, rate, form) if form.alpha else _add_yuv(made, rate, form, tags, first, quality)
+        )
         stream.width, stream.height = frames.size(first.width, first.height, scale, form)
         context = stream.codec_context
         assert first.time_base is not None
@@ -128,9 +130,16 @@ def _add_alpha(made: OutputContainer, rate: Fraction, form: Form) -> VideoStream
 
 
 def _add_yuv(
-    made: OutputContainer, rate: Fraction, form: Form, tags: ColourTags, first: VideoFrame
+    made: OutputContainer,
+    rate: Fraction,
+    form: Form,
+    tags: ColourTags,
+    first: VideoFrame,
+    quality: Encoding,
 ) -> VideoStream:
-    options = {**QUALITY, "chroma_sample_location": tags.siting}
+    # Without B frames packets come in the order of their times: MP4 can store each frame's own duration.
+    options = {"preset": quality.preset, "crf": str(quality.crf), "bf": "0"}
+    options["chroma_sample_location"] = tags.siting
     light = light_of(first)
     if form.bits == 8:
         names = {"master-display": "mastering-display", "max-cll": "cll"}

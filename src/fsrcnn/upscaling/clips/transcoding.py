@@ -21,12 +21,15 @@ from fsrcnn.upscaling.clips import colour_tags, encoding, frames, timing, tracks
 from fsrcnn.upscaling.clips.deinterlacing import progressive
 from fsrcnn.upscaling.clips.reading import Reader, opened, video_of
 from fsrcnn.upscaling.image import Upscaler
+from fsrcnn.upscaling.planning import Encoding
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 AHEAD = 3  # frames that wait for the network at most
 
 
-def transcode(source: Path, target: Path, temporary: Path, upscaler: Upscaler) -> tuple[int, list[str]]:
+def transcode(
+    source: Path, target: Path, temporary: Path, upscaler: Upscaler, quality: Encoding
+) -> tuple[int, list[str]]:
     """Write `temporary`, which becomes `target`; returns the number of frames and what there is to say.
 
     Raises `InputError` when `source` holds no video or `target` can't hold it, and PyAV's errors.
@@ -44,11 +47,13 @@ def transcode(source: Path, target: Path, temporary: Path, upscaler: Upscaler) -
         form = frames.form_of(first.format)
         tags = colour_tags.tags_of(first, rgb=frames.is_rgb(first.format), alpha=form.alpha)
         encoding.tell_losses(first, form, notes)
+        if form.alpha and quality != Encoding():
+            notes.append("ProRes has neither crf nor preset")
         container = FORMATS[target.suffix.lower()]
         upscale = partial(frames.upscaled, form=form, tags=tags, upscaler=upscaler)
         count = 0
         with av.open(str(temporary), "w", format=container, metadata_errors="surrogateescape") as made:
-            encoder = encoding.Encoder(made, target, video, first, form, tags, upscaler.scale)
+            encoder = encoding.Encoder(made, target, video, first, form, tags, upscaler.scale, quality)
             beside = tracks.add_tracks(given, made, video, encoder.stream, notes)
             with tqdm(desc="upscale", unit="frame", total=video.frames or None, disable=None) as bar:
                 for large in _upscaled_ahead(chain([first], pictures), upscale):
