@@ -12,13 +12,11 @@ from PIL import Image
 
 from fsrcnn.errors import InputError
 from fsrcnn.files import atomic
-from fsrcnn.pictures import metadata, png, tiff
+from fsrcnn.pictures import jpeg, metadata, png, tiff
 from fsrcnn.pictures.formats import FORMATS, SUFFIXES
 from fsrcnn.pictures.picture import Metadata, Picture
 from fsrcnn.pictures.reading import reason
 
-QUALITY = 95
-SEGMENT = 65_500  # bytes that fit into one block of a JPEG
 NAMES = {
     "exif": "EXIF",
     "xmp": "XMP",
@@ -103,6 +101,8 @@ def encode(name: Path, picture: Picture) -> bytes:
 def _write(file: BinaryIO, form: str, pixels: np.ndarray, kept: Metadata) -> None:
     if form == "PNG":
         file.writelines(png.write(pixels, kept))
+    elif form == "JPEG":
+        file.writelines(jpeg.write(pixels, kept))
     elif form == "TIFF":
         tiff.write(file, pixels, kept)
     else:
@@ -120,7 +120,7 @@ class _Checked(io.BufferedRandom):
 def _held(path: Path, kept: Metadata) -> Metadata:
     """What the format holds of it; the rest is named in a warning."""
     form = SUFFIXES[path.suffix.lower()]
-    largest = SEGMENT if form == "JPEG" else 2**31 - 1
+    largest = jpeg.SEGMENT if form == "JPEG" else 2**31 - 1
     lost = {
         name
         for name in NAMES
@@ -139,40 +139,12 @@ def _held(path: Path, kept: Metadata) -> Metadata:
 
 
 def _options(form: str, pixels: np.ndarray, kept: Metadata) -> dict[str, Any]:
-    """What Pillow takes for a JPEG, WebP or BMP file."""
-    options: dict[str, Any] = {}
+    """What Pillow takes for a WebP or BMP file."""
+    if form == "BMP":
+        return {"dpi": kept.dpi or (0, 0)}  # which says nothing; Pillow would say 96
     exif = metadata.parsed(kept.exif, *pixels.shape[1::-1])
-    if form == "WEBP" and kept.dpi:  # the format has no other place for it
+    if kept.dpi:  # the format has no other place for it
         exif[0x011A], exif[0x011B], exif[0x0128] = *kept.dpi, 2
-    if form == "JPEG":
-        options = {
-            "quality": QUALITY,
-            "subsampling": "4:4:4",
-            "comment": kept.comment,
-            "extra": _blocks(kept),
-        }
-    if form == "WEBP":
-        options = {"quality": QUALITY, "lossless": kept.lossless, "xmp": kept.xmp or b""}
-    if len(exif) and form != "BMP":
-        options["exif"] = exif.tobytes()
-    if form != "WEBP":
-        options["dpi"] = kept.dpi or (0, 0)  # which says nothing; Pillow's BMP would say 96
+    options: dict[str, Any] = {"exif": exif.tobytes()} if len(exif) else {}
+    options |= {"quality": jpeg.QUALITY, "lossless": kept.lossless, "xmp": kept.xmp or b""}
     return options | {"icc_profile": kept.icc}
-
-
-def _blocks(kept: Metadata) -> bytes:
-    """XMP and IPTC as segments of a JPEG."""
-    blocks = []
-    if kept.xmp:
-        blocks.append(b"\xff\xe1" + _sized(b"http://ns.adobe.com/xap/1.0/\0" + kept.xmp))
-    if kept.iptc:
-        length = len(kept.iptc).to_bytes(4, "big")
-        padding = bytes(len(kept.iptc) % 2)
-        blocks.append(
-            b"\xff\xed" + _sized(b"Photoshop 3.0\x008BIM\x04\x04\0\0" + length + kept.iptc + padding)
-        )
-    return b"".join(blocks)
-
-
-def _sized(data: bytes) -> bytes:
-    return (len(data) + 2).to_bytes(2, "big") + data
