@@ -1,4 +1,4 @@
-"""A released network served over HTTP by a process of its own: for the load benchmark, and for the tests."""
+"""Networks served over HTTP by a process of its own: for the load benchmark, and for the tests."""
 
 import http.client
 import json
@@ -9,14 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import as_file, files
 from pathlib import Path
-
-import mlflow
-
-from fsrcnn.tracking import store
-from fsrcnn.tracking.logged_model import log_model
 
 HOST = "127.0.0.1"
 JSON = {"Content-Type": "application/json"}
@@ -28,13 +23,16 @@ def request_body(inputs: object, **params: object) -> bytes:
 
 
 class Server:
-    """A command that serves a model, with a free port of the loopback interface added to it."""
+    """A command that serves, with a free port of the loopback interface added to it.
 
-    def __init__(self, command: list[str], environment: Mapping[str, str], log: Path) -> None:
+    It is ready once it answers at the path `ready`; `log` gets its output.
+    """
+
+    def __init__(self, command: list[str], environment: Mapping[str, str], log: Path, ready: str) -> None:
         with socket.socket() as free:
             free.bind((HOST, 0))
             self.port = free.getsockname()[1]
-        self._log = log
+        self._log, self._ready = log, ready
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 [*command, "--host", HOST, "--port", str(self.port)],
@@ -49,7 +47,7 @@ class Server:
         deadline = time.monotonic() + 120
         while self.process.poll() is None and time.monotonic() < deadline:
             try:
-                if self.request("GET", "/ping")[0] == 200:
+                if self.request("GET", self._ready)[0] == 200:
                     return
             except OSError:
                 time.sleep(0.2)
@@ -73,7 +71,8 @@ class Server:
 
     def stop(self) -> None:
         """End it, with the processes that it started."""
-        os.killpg(self.process.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):  # it may have ended by itself
+            os.killpg(self.process.pid, signal.SIGTERM)
         self.process.wait(30)
 
 
@@ -84,6 +83,11 @@ def served(folder: Path, scale: int, *command: str) -> Iterator[Server]:
     MODEL in `command` stands for the URI of the released network of a scale; `folder` gets the MLflow
     store that has it, and the server's output.
     """
+    import mlflow  # here, since a server of the released networks needs none of it
+
+    from fsrcnn.tracking import store
+    from fsrcnn.tracking.logged_model import log_model
+
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"  # as MLflow itself leaves it set
     store.connect(folder)
     with as_file(files("fsrcnn.network") / "released" / f"x{scale}.safetensors") as path, mlflow.start_run():
@@ -92,7 +96,15 @@ def served(folder: Path, scale: int, *command: str) -> Iterator[Server]:
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": programs}
     arguments = [uri if part == "MODEL" else part for part in command]
-    server = Server([sys.executable, "-m", *arguments], environment, folder / "server.log")
+    with started(
+        Server([sys.executable, "-m", *arguments], environment, folder / "server.log", "/ping")
+    ) as server:
+        yield server
+
+
+@contextmanager
+def started(server: Server) -> Iterator[Server]:
+    """A server once it answers; it is ended afterwards."""
     try:
         server.wait_until_ready()
         yield server

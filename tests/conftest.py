@@ -46,7 +46,7 @@ def project(tmp_path_factory) -> Project:
 
 @pytest.fixture(scope="session")
 def fsrcnn_server(tmp_path_factory) -> Iterator[Server]:
-    """`fsrcnn serve` with the released x2 network."""
+    """`fsrcnn serve` with a model of MLflow, the released x2 network."""
     with served(tmp_path_factory.mktemp("served"), 2, "fsrcnn", "serve", "MODEL") as server:
         yield server
 

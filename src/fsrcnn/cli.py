@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fsrcnn.network.weights import Weights
 
 MAX_MEGAPIXELS = 25  # a picture of a usual camera; x4 makes 400 of it
+MAX_SERVED = 4  # megapixels; x4 makes 64 of it
 
 DESCRIPTION = """\
 Upscale a picture, a folder of pictures, or a video clip by 2, 3 or 4 with FSRCNN.
@@ -37,7 +38,7 @@ examples:
   fsrcnn upscale photo.jpg --for clean            the network for pictures without compression
   fsrcnn upscale photo.jpg --weights models/x4/scratch.safetensors
   fsrcnn upscale photo.jpg --model models:/fsrcnn-x4@champion
-  fsrcnn serve models:/fsrcnn-x4@champion         answers HTTP requests on this machine alone
+  fsrcnn serve                                    answers HTTP requests on this machine alone
   fsrcnn export x4 --to onnx -o fsrcnn_x4.onnx    the released network for other programs
 """
 UPSCALE = f"""\
@@ -54,6 +55,12 @@ clips     {", ".join(CLIPS)} (pip install 'fsrcnn[video]'), written as MP4, MOV 
 Nothing is overwritten without --force, and OUT appears only when it is whole.
 The exit status is 0 if everything was upscaled, 1 if something was not, 2 for wrong arguments.
 """
+SERVE = """\
+Upscale over HTTP until told to stop: POST the bytes of a PNG, JPEG or WebP to /upscale, get those of a larger
+one. The page /docs describes it; docs/serving.md has the limits.
+
+A model of MLflow also answers JSON by MLflow's protocol at /invocations.
+"""
 EXPORT = """\
 Write a trained network as a file for other programs; docs/everywhere.md says how each loads it.
 
@@ -65,7 +72,7 @@ WEIGHTS  a released network: x2, x3, x4, or photo-x2, photo-x3, photo-x4 for com
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status; a person's mistake is one line on stderr."""
-    options = _parser().parse_args(arguments)
+    options = argument_parser().parse_args(arguments)
     try:
         check_supported()
         return int(options.run(options))
@@ -76,7 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def argument_parser() -> argparse.ArgumentParser:
+    """All that the command line takes."""
     layout = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         "fsrcnn", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=layout
@@ -149,13 +157,38 @@ def _parser() -> argparse.ArgumentParser:
     server = commands.add_parser(
         "serve",
         help="upscale over HTTP; see fsrcnn serve --help",
-        description="Serve a model over HTTP by MLflow's protocol, until interrupted. Needs MLflow.",
+        description=SERVE,
+        formatter_class=layout,
     )
     server.add_argument(
-        "model", metavar="URI", help="a model in the MLflow store that MLFLOW_TRACKING_URI names"
+        "model",
+        metavar="MODEL",
+        nargs="?",
+        help="a .safetensors file, or a model in the MLflow store that MLFLOW_TRACKING_URI names, such as "
+        "models:/fsrcnn-x4@champion; default: the released networks",
     )
     server.add_argument("--host", default="127.0.0.1", help="default: %(default)s, this machine alone")
     server.add_argument("--port", type=int, default=5001, help="default: %(default)s")
+    server.add_argument(
+        "--max-megapixels",
+        metavar="N",
+        type=float,
+        default=MAX_SERVED,
+        help="refuse larger pictures; default: %(default)s",
+    )
+    server.add_argument(
+        "--queue",
+        metavar="N",
+        type=int,
+        default=32,
+        help="requests that may wait, beside one for each core; more are answered 503; default: %(default)s",
+    )
+    server.add_argument(
+        "--token-file",
+        metavar="FILE",
+        type=Path,
+        help="holds the bearer token that clients must send; default: FSRCNN_TOKEN, else none is needed",
+    )
     server.set_defaults(run=_serve)
 
     exporter = commands.add_parser(
@@ -182,10 +215,11 @@ def _crf(text: str) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     try:
-        from fsrcnn.serving.server import serve
-    except ImportError:
-        raise InputError("MLflow is not installed; run pip install mlflow") from None
-    serve(options.model, options.host, options.port)
+        from fsrcnn.serving.server import serve, token_from
+    except ImportError as error:
+        raise InputError(f"{error.name} is not installed; run pip install 'fsrcnn[serve]'") from None
+    token = token_from(options.token_file)
+    serve(options.model, options.host, options.port, options.max_megapixels, options.queue, token)
     return 0
 
 

@@ -1,1 +1,5 @@
-"""A logged model over HTTP. Imports tracking; only the command imports it."""
+"""Upscaling over HTTP, for the command `fsrcnn serve` alone.
+
+A request passes through `connections` (patience with clients), `measures` (counts), `guard` (token, bounds,
+the queue) and `application` (the routes). MLflow is imported by `invocations` alone.
+"""

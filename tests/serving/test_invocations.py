@@ -1,17 +1,22 @@
-"""Everything a client can get wrong, sent to a real server."""
+"""A model of MLflow behind `fsrcnn serve`: what a client gets wrong, other releases, an alias that moves."""
 
 import http.client
 import json
-import socket
-from contextlib import ExitStack
+from importlib.resources import as_file, files
+from pathlib import Path
 
+import mlflow
 import numpy as np
 import pytest
 from model_server import HOST, JSON
 from model_server import request_body as body
 
 from fsrcnn.cli import main
-from fsrcnn.serving.server import MAX_BYTES, MAX_CONNECTIONS
+from fsrcnn.serving import invocations
+from fsrcnn.serving.server import MAX_JSON
+from fsrcnn.tracking import store
+from fsrcnn.tracking.logged_model import log_model
+from tests.serving.asgi import ask
 
 PIXEL = [10, 20, 30]
 BAD = {
@@ -53,7 +58,7 @@ BAD = {
     "bad records": b'{"dataframe_records": {"a": 1}}',
     "bad instances": b'{"instances": {"a": 1}}',
     "nested": b'{"inputs": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
-    "too long": b" " * (MAX_BYTES + 1),
+    "too long": b" " * (MAX_JSON + 1),
 }
 BAD_TYPES = ("text/plain", "image/png", "application/json; charset=latin1", "application/json; version=2")
 TABLES = ("text/csv", "application/vnd.apache.parquet")
@@ -86,26 +91,51 @@ def test_too_long_a_request_is_refused_before_it_is_read_whole(fsrcnn_server, le
         connection.putheader(name, value)
     connection.endheaders()
     if "Transfer-Encoding" in length:
-        connection.send(f"{MAX_BYTES + 1:x}\r\n".encode() + b" " * (MAX_BYTES + 1))
+        connection.send(f"{MAX_JSON + 1:x}\r\n".encode() + b" " * (MAX_JSON + 1))
     assert connection.getresponse().status == 413
     connection.close()
-
-
-def test_connections_are_bounded(fsrcnn_server):
-    with ExitStack() as held:
-
-        def hold(count):
-            for _ in range(count):
-                held.enter_context(socket.create_connection((HOST, fsrcnn_server.port)))
-
-        hold(MAX_CONNECTIONS - 1)
-        assert fsrcnn_server.request("GET", "/ping")[0] == 200
-        hold(1)
-        assert fsrcnn_server.invoke(body([[PIXEL]]))[0] == 503
-    assert fsrcnn_server.invoke(body([[PIXEL]]))[0] == 200
 
 
 def test_a_model_that_is_not_there_is_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     assert main(["serve", "models:/absent@champion"]) == 1
     assert capsys.readouterr().err.startswith("fsrcnn: models:/absent@champion: not to be had from")
+
+
+@pytest.fixture
+def registry(tmp_path, monkeypatch):
+    """A store whose model `net` has two versions, x2 and x3, of which x2 is the champion."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    store.connect(tmp_path)
+    client = mlflow.MlflowClient()
+    client.create_registered_model("net")
+    for scale in (2, 3):
+        with (
+            as_file(files("fsrcnn.network") / "released" / f"x{scale}.safetensors") as path,
+            mlflow.start_run(),
+        ):
+            client.create_model_version("net", log_model(path))
+    client.set_registered_model_alias("net", "champion", 1)
+    return client
+
+
+def test_a_champion_that_moves_is_followed(registry, monkeypatch, caplog):
+    uri = "models:/net@champion"
+    first = invocations.load(uri)
+    assert (first.name, first.scale(None)) == ("models:/net/1", 2)
+    assert isinstance(first.invocations, invocations.Invocations)
+    assert invocations.read_again(first, uri) is first
+    registry.set_registered_model_alias("net", "champion", 2)
+    second = invocations.read_again(first, uri)
+    assert (second.name, second.scale(None)) == ("models:/net/2", 3)
+    registry.delete_registered_model_alias("net", "champion")
+    assert invocations.read_again(second, uri) is second
+    assert "models:/net/2 goes on" in caplog.text
+
+    # As if the model had been logged by another release.
+    monkeypatch.setattr(invocations, "PACKAGE", Path(__file__).parent)
+    other = invocations.load("models:/net/1")
+    assert other.scale(None) == 2
+    status, _, answer = ask(other.invocations, "POST", "/invocations", body([[PIXEL]]))
+    assert status == 501
+    assert b"mlflow models serve --env-manager local --model-uri models:/net/1" in answer
