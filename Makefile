@@ -14,7 +14,8 @@ MINDSPORE := .venv-mindspore
 
 install: $(INSTALLED)
 
-$(INSTALLED): requirements.lock pyproject.toml
+# The last line compiles the engine's libraries into src/ where there is a compiler.
+$(INSTALLED): requirements.lock pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --requirement requirements.lock
 	$(VENV)/bin/pip install --quiet $(TORCH)
@@ -53,8 +54,8 @@ lint: $(INSTALLED)
 # Pin what pyproject.toml asks for, with the hashes of all files of each release; TORCH is held.
 lock: $(INSTALLED)
 	echo $(TORCH) > $(VENV)/torch.txt
-	$(RUN) pip-compile --quiet --generate-hashes --unsafe-package torch --extra pipeline --extra dev \
-		--extra video --extra onnx --extra openvino \
+	$(RUN) pip-compile --quiet --generate-hashes --unsafe-package torch --unsafe-package fsrcnn \
+		--extra pipeline --extra dev --extra video --extra serve --extra onnx --extra openvino \
 		--strip-extras --no-header --no-emit-index-url --no-emit-find-links --no-emit-options \
 		--constraint $(VENV)/torch.txt --output-file requirements.lock pyproject.toml
 
@@ -70,7 +71,7 @@ reference: $(INSTALLED)
 # An environment with both frameworks, for `dvc exp run --set-param framework=mindspore --set-param recipe=reference` (docs/mindspore.md).
 mindspore: $(MINDSPORE)/.installed
 
-$(MINDSPORE)/.installed: requirements-mindspore.lock pyproject.toml
+$(MINDSPORE)/.installed: requirements-mindspore.lock pyproject.toml setup.py
 	$(PYTHON) -m venv $(MINDSPORE)
 	$(MINDSPORE)/bin/pip install --quiet --requirement requirements-mindspore.lock
 	$(MINDSPORE)/bin/pip install --quiet $(TORCH)
@@ -79,10 +80,10 @@ $(MINDSPORE)/.installed: requirements-mindspore.lock pyproject.toml
 
 lock-mindspore: mindspore
 	echo $(TORCH) > $(MINDSPORE)/torch.txt
-	. $(MINDSPORE)/bin/activate && pip-compile --quiet --generate-hashes --unsafe-package torch \
-		--extra pipeline --extra dev --extra video --extra mindspore \
+	. $(MINDSPORE)/bin/activate && pip-compile --quiet --generate-hashes --unsafe-package torch --unsafe-package fsrcnn \
+		--extra pipeline --extra dev --extra video --extra serve --extra mindspore \
 		--strip-extras --no-header --no-emit-index-url --no-emit-find-links --no-emit-options \
-		--constraint $(MINDSPORE)/torch.txt --output-file requirements-mindspore.lock pyproject.toml
+		--constraint $(MINDSPORE)/torch.txt --output-file requirements-mindspore.lock pyproject.toml setup.py
 
 # Time to the published PSNR, and time of an epoch, beside the usual training loop.
 speedrun throughput: $(INSTALLED)

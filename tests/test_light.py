@@ -1,4 +1,4 @@
-"""Upscaling with the released networks imports neither torch nor MLflow, even where they are installed."""
+"""Upscaling with the released networks imports nothing of the extras, even where they are installed."""
 
 import subprocess
 import sys
@@ -13,9 +13,11 @@ PROGRAM = """
 import importlib, pkgutil, sys
 from importlib.machinery import ModuleSpec
 
+HEAVY = ("filelock", "h5py", "mlflow", "pydantic", "requests", "torch", "urllib3")
+
 class Refuse:
     def find_spec(self, name, path=None, target=None):
-        return ModuleSpec(name, self) if name in ("torch", "mlflow") else None
+        return ModuleSpec(name, self) if name in HEAVY else None
 
     def create_module(self, spec):
         raise SystemExit(f"imports {spec.name}")
@@ -24,6 +26,7 @@ class Refuse:
         pass
 
 sys.meta_path.insert(0, Refuse())
+sys.modules["imagecodecs"] = None  # which tifffile would take, and can do without
 """
 IMPORT = """
 names = ["fsrcnn.cli", "fsrcnn.network.weights"]

@@ -16,8 +16,12 @@ __all__ = ["load_pretrained", "upscale"]
 def __getattr__(name: str) -> object:
     """Import the two on first use: torch takes seconds, and `fsrcnn --help` needs none of it."""
     if name == "load_pretrained":
-        from fsrcnn.network.pretrained import load_pretrained
+        try:
+            from fsrcnn.network.pretrained import load_pretrained
+        except ModuleNotFoundError as error:
+            from fsrcnn.errors import InputError
 
+            raise InputError(f"load_pretrained needs {error.name}; run pip install 'fsrcnn[train]'") from None
         return load_pretrained
     if name == "upscale":
         from fsrcnn.upscaling.image import upscale

@@ -28,7 +28,7 @@ def photographs(names: tuple[str, ...], largest_side: int = 320) -> list[tuple[s
         import skimage
     except ImportError:
         raise InputError(
-            "data.source=sample: scikit-image is not installed; run pip install scikit-image"
+            "data.source=sample: scikit-image is not installed; run pip install 'fsrcnn[pipeline]'"
         ) from None
     folder = Path(skimage.__file__).parent / "data"
     images = []

@@ -10,13 +10,14 @@ import importlib.util
 import logging
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from fsrcnn.errors import InputError
-from fsrcnn.inference import native
+from fsrcnn.inference import arrays, native
 from fsrcnn.network.weights import Weights
 from fsrcnn.system import usable_cores
 
@@ -46,25 +47,23 @@ class Backend:
 def load(weights: Weights, name: str = "auto", threads: int | None = None) -> Backend:
     """Make a backend for a network.
 
-    `auto` takes the first of native, openvino and eager that is installed and loads: the order of
-    their measured speed (docs/inference.md). It takes neither `compiled`, which needs half a minute
-    to start (native: a second, the first time only), nor `onnxruntime`, which is slower than eager.
+    `auto` takes native, the fastest (docs/inference.md). Where the package carries no library for it and
+    there is no compiler, it takes numpy, and logs a warning that says so: the others come with threads that
+    a fork does not survive.
 
     `threads` is by default the number of cores that this process may use; with eager and compiled it is
-    torch's number, and one that is given is set for the whole process. Raises `InputError` for an unknown
-    name, or for a backend that is not installed.
+    torch's number, and one that is given is set for the whole process; numpy has the number of its BLAS.
+    Raises `InputError` for an unknown name, or for a backend that is not installed.
     """
-    installed = available()
     if name == "auto":
-        for candidate in (name for name in FASTEST_FIRST if name in installed):
-            try:
-                return load(weights, candidate, threads)
-            except InputError as error:
-                log.warning("%s; trying the next backend", error)
-        raise InputError("no backend runs here; install a C compiler (gcc or clang), or pip install torch")
+        try:
+            return load(weights, "native", threads)
+        except InputError as error:
+            log.warning("%s; NumPy runs the network, %s", error, SLOWER)
+            return load(weights, "numpy", threads)
     if name not in LOADERS:
         raise InputError(f"no backend {name!r}; choose auto, {', '.join(LOADERS)}")
-    if name not in installed:
+    if name not in available():
         raise InputError(f"backend {name} is not installed; {INSTALL[name]}")
     return Backend(name, weights.scale, LOADERS[name](weights, threads))
 
@@ -73,7 +72,8 @@ def available() -> tuple[str, ...]:
     """The names of the backends that can be loaded on this machine."""
     present = {
         "eager": _importable("torch"),
-        "native": os.name == "posix" and native.compiler() is not None,
+        "native": native.available(),
+        "numpy": True,
         "compiled": _importable("torch") and shutil.which(os.environ.get("CXX") or "g++") is not None,
         "onnxruntime": _importable("onnx", "onnxruntime"),
         "openvino": _importable("onnx", "openvino"),
@@ -87,6 +87,10 @@ def _importable(*modules: str) -> bool:
 
 def _native(weights: Weights, threads: int | None) -> Run:
     return native.load(weights, threads or usable_cores())
+
+
+def _numpy(weights: Weights, threads: int | None) -> Run:
+    return arrays.load(weights)
 
 
 def _eager(weights: Weights, threads: int | None) -> Run:
@@ -115,6 +119,8 @@ def _onnxruntime(weights: Weights, threads: int | None) -> Run:
 
 
 def _openvino(weights: Weights, threads: int | None) -> Run:
+    # Without its telemetry, which looks up a host and writes into the home folder.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
     from fsrcnn.inference.onnx_graph import to_onnx
@@ -133,15 +139,16 @@ def _openvino(weights: Weights, threads: int | None) -> Run:
 LOADERS: dict[str, Callable[[Weights, int | None], Run]] = {
     "eager": _eager,
     "native": _native,
+    "numpy": _numpy,
     "compiled": _compiled,
     "onnxruntime": _onnxruntime,
     "openvino": _openvino,
 }
-FASTEST_FIRST = ("native", "openvino", "eager")
+SLOWER = "some ten times slower"
 INSTALL = {
     "native": "it needs a C compiler: install gcc or clang",
-    "eager": "pip install torch",
-    "compiled": "it needs torch and a C++ compiler: install g++",
+    "eager": "pip install 'fsrcnn[train]'",
+    "compiled": "it needs a C++ compiler, g++, and torch: pip install 'fsrcnn[train]'",
     "onnxruntime": "pip install 'fsrcnn[onnx]'",
     "openvino": "pip install 'fsrcnn[openvino]'",
 }

@@ -12,7 +12,7 @@ from PIL import Image
 
 from fsrcnn.errors import InputError
 from fsrcnn.files import atomic
-from fsrcnn.pictures import jpeg, metadata, png, tiff
+from fsrcnn.pictures import jpeg, metadata, png
 from fsrcnn.pictures.formats import FORMATS, SUFFIXES
 from fsrcnn.pictures.picture import Metadata, Picture
 from fsrcnn.pictures.reading import reason
@@ -104,6 +104,8 @@ def _write(file: BinaryIO, form: str, pixels: np.ndarray, kept: Metadata) -> Non
     elif form == "JPEG":
         file.writelines(jpeg.write(pixels, kept))
     elif form == "TIFF":
+        from fsrcnn.pictures import tiff  # tifffile takes a tenth of the time to start
+
         tiff.write(file, pixels, kept)
     else:
         Image.fromarray(pixels).save(file, form, **_options(form, pixels, kept))

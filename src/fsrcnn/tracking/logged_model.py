@@ -14,7 +14,6 @@ from fsrcnn.network.weights import read_metadata
 
 # What `pyfunc` imports, this package aside: the model carries a copy of that.
 PACKAGES = (
-    "imagecodecs",
     "mlflow",
     "numpy",
     "pillow",

@@ -65,7 +65,7 @@ def _mlflow(uri: str) -> ModuleType:
     try:
         import mlflow
     except ImportError:
-        raise InputError(f"{uri}: MLflow is not installed; run pip install mlflow") from None
+        raise InputError(f"{uri}: MLflow is not installed; run pip install 'fsrcnn[pipeline]'") from None
     return mlflow
 
 

@@ -11,14 +11,14 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import TypeVar
 
 from PIL import Image
-from tqdm import tqdm
 
 from fsrcnn.errors import InputError
 from fsrcnn.network.weights import Weights
@@ -37,6 +37,7 @@ STOPS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(sign
 ENCODED_AHEAD = 2**26  # bytes of pixels at most
 
 UpscalerOf = Callable[[Path, Suited], Upscaler]  # of a file, for which a family is suited
+_Result = TypeVar("_Result")
 Write = Callable[[], int]  # which says how many pixels were written
 
 
@@ -65,7 +66,7 @@ def run(options: argparse.Namespace, given: Weights | None) -> int:
     failed, pixels = len(todo.refused), 0
     with _orderly_stops(), _quiet_pillow(), _warnings_reported():
         results, count = ahead(todo.jobs, started, Room()), len(todo.jobs)
-        for job, result in tqdm(results, "upscale", count, unit="file", disable=count < 2 or None):
+        for job, result in results if count < 2 else _with_progress(results, count):
             try:
                 pixels += result()()
             except InputError as error:
@@ -87,6 +88,12 @@ def run(options: argparse.Namespace, given: Weights | None) -> int:
     if todo.passed_over:
         print(printable(named(todo.passed_over)), file=sys.stderr)
     return 1 if failed else 0
+
+
+def _with_progress(results: Iterable[_Result], count: int) -> Iterable[_Result]:
+    from tqdm import tqdm  # a fifth of the time to start
+
+    return tqdm(results, "upscale", count, unit="file", disable=None)
 
 
 def _upscalers(options: argparse.Namespace, scale: int, given: Weights | None) -> UpscalerOf:

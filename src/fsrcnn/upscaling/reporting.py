@@ -2,13 +2,13 @@
 
 import sys
 
-from tqdm import tqdm
-
 from fsrcnn.errors import InputError
 
 
 def report(error: InputError | str) -> None:
     """One line on stderr, even where a file's name holds line breaks or is no text."""
+    from tqdm import tqdm  # a fifth of the time to start; most runs need none of it
+
     tqdm.write(f"fsrcnn: {printable(str(error))}", file=sys.stderr)
 
 
