@@ -19,6 +19,24 @@ def _onnx(network: "Weights") -> bytes:
     return bytes(to_onnx(network).SerializeToString(deterministic=True))
 
 
+def _mpv(network: "Weights") -> bytes:
+    from fsrcnn.export.hook_compute import to_compute_shader
+
+    return to_compute_shader(network).encode()
+
+
+def _mpv_fragment(network: "Weights") -> bytes:
+    from fsrcnn.export.hook_fragment import to_fragment_shader
+
+    return to_fragment_shader(network).encode()
+
+
+def _opencv(network: "Weights") -> bytes:
+    from fsrcnn.export.opencv_graph import to_opencv
+
+    return to_opencv(network)
+
+
 def _web(*networks: "Weights") -> bytes:
     from fsrcnn.export.web import to_page
 
@@ -28,6 +46,9 @@ def _web(*networks: "Weights") -> bytes:
 # A network to the contents of a file; equal weights are equal bytes.
 TARGETS: dict[str, Callable[..., bytes]] = {
     "onnx": _onnx,
+    "mpv": _mpv,
+    "mpv-fragment": _mpv_fragment,
+    "opencv": _opencv,
     "web": _web,
 }
 MANY = ("web",)  # that take several networks at once
