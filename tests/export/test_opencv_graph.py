@@ -87,7 +87,7 @@ def test_set5_through_dnn_superres(tmp_path, mirror, contrib):
     out = np.load(tmp_path / "out.npz")
     scores = [_psnr(out[name][..., ::-1], large[name]) for name in large]
     assert len(scores) == 5
-    assert np.mean(scores) > 31.0
+    assert np.mean(scores) > 30.95  # bicubic: 28.63; the float network: 31.04
 
 
 def _psnr(rgb, expected, border=4):
