@@ -16,19 +16,20 @@ DEVICE = ["-hide_banner", "-init_hw_device", "vulkan=vk:llvmpipe", "-filter_hw_d
 
 
 def ffmpeg(folder, shader, planes, scale):
-    """Planes (3, h, w) of 8-bit limited-range YCbCr, enlarged: float (3, h * scale, w * scale) in 0..255.
+    """Planes (3, h, w) of 16-bit limited-range YCbCr, enlarged: the same, (3, h * scale, w * scale).
 
     And the lines of the log that complain.
     """
     _, height, width = planes.shape
-    (folder / "in.yuv").write_bytes(planes.tobytes())
-    source = (
-        f"-f rawvideo -pix_fmt yuv444p -s {width}x{height} -color_range tv -colorspace smpte170m -i in.yuv"
-    )
+    (folder / "in.yuv").write_bytes(planes.astype("<u2").tobytes())
+    source = f"-f rawvideo -pix_fmt yuv444p16le -s {width}x{height} -color_range tv -colorspace smpte170m"
     enlarge = f"w=iw*{scale}:h=ih*{scale}:dithering=none:custom_shader_path={shader.name}"
     target = "-frames:v 1 -f rawvideo out.raw"
-    log = _run(folder, ["ffmpeg", "-y", *DEVICE, *source.split(), "-vf", _graph(enlarge), *target.split()])
-    large = np.fromfile(folder / "out.raw", "<u2").reshape(3, height * scale, width * scale) / 256
+    log = _run(
+        folder,
+        ["ffmpeg", "-y", *DEVICE, *source.split(), "-i", "in.yuv", "-vf", _graph(enlarge), *target.split()],
+    )
+    large = np.fromfile(folder / "out.raw", "<u2").reshape(3, height * scale, width * scale)
     return large, complaints(log)
 
 

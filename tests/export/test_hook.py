@@ -12,7 +12,8 @@ from tests.export import players
 from tests.export.networks import SMALL, output, random_weights, within_range
 
 FORMS = {"compute": to_compute_shader, "fragment": to_fragment_shader}
-WIDE = {"d": 68, "s": 18, "m": 0}  # more quads than a pass binds, and than lie in a row of a texture
+MANY_FEATURES = {"d": 68, "s": 4, "m": 0}  # more quads than a fragment shader can read
+WIDE = {"d": 4, "s": 18, "m": 1}  # more quads than lie in a row of a compute shader's texture
 GLES = ("--gpu-api=opengl", "--opengl-es=yes")
 GL = ("--gpu-api=opengl", "--opengl-es=no")
 
@@ -31,25 +32,35 @@ def shader(tmp_path):
 
 
 def enlarged(network, luma, shader):
-    """Through ffmpeg, with colour that rises to the right and to the bottom."""
+    """Through ffmpeg at 16 bits, with colour that rises by one a pixel to the right, and to the bottom.
+
+    The luma as it came, and as the network gives it, in 0..255; both colours; what the log complains of.
+    """
     height, width = luma.shape
-    planes = np.stack([luma, *np.mgrid[:height, :width][::-1] + 100]).astype(np.uint8)
-    return players.ffmpeg(shader.parent, shader, planes, network.scale)
+    planes = 256 * np.stack([luma, *np.mgrid[:height, :width][::-1] + 100])
+    large, complaints = players.ffmpeg(shader.parent, shader, planes, network.scale)
+    full = 255 / 65535  # what libplacebo takes for 1, limited range or not
+    return large[0] * full, output(network, planes[0] * full), large[1] / 256, large[2] / 256, complaints
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize(("scale", "shape"), [(2, SMALL), (3, SMALL), (4, SMALL), (2, WIDE)])
+@pytest.mark.parametrize(
+    ("form", "scale", "shape"),
+    [
+        *((form, scale, SMALL) for form in FORMS for scale in (2, 3, 4)),
+        ("compute", 2, WIDE),
+        ("fragment", 2, MANY_FEATURES),
+    ],
+)
 def test_ffmpeg_runs_any_network(shader, luma, form, scale, shape):
     players.require_ffmpeg()
     network = within_range(random_weights(scale, **shape), luma)
     shader.write_text(FORMS[form](network))
-    (y, blue, red), complaints = enlarged(network, luma, shader)
+    y, expected, blue, red, complaints = enlarged(network, luma, shader)
     assert complaints == []
-    expected = output(network, luma)
     assert players.psnr(y, expected) > 58
     border = np.pad(np.zeros(np.subtract(expected.shape, 8 * scale)), 4 * scale, constant_values=1) > 0
     assert players.psnr(y[border], expected[border]) > 58
-    # Colour rises by one a pixel, so that an error of its mean is a shift in pixels.
+    # An error of the mean is a shift in pixels.
     inner = slice(8 * scale, -8 * scale)
     x, y = ((np.arange(size) + 0.5) / scale - 0.5 + 100 for size in reversed(y.shape))
     assert np.abs((blue - x)[inner, inner].mean()) < 0.1
@@ -60,9 +71,9 @@ def test_ffmpeg_runs_the_released_network(shader, luma):
     players.require_ffmpeg()
     network = released(4)
     shader.write_text(to_compute_shader(network))
-    (y, _, _), complaints = enlarged(network, luma, shader)
+    y, expected, _, _, complaints = enlarged(network, luma, shader)
     assert complaints == []
-    assert players.psnr(y, output(network, luma)) > 62
+    assert players.psnr(y, expected) > 62
 
 
 @pytest.mark.parametrize(("form", "options", "least"), [("compute", GL, 58), ("fragment", GLES, 57)])
@@ -80,9 +91,9 @@ def test_the_log_tells_of_a_shader_that_does_not_compile(shader, luma):
     players.require_ffmpeg()
     network = within_range(random_weights(2, **SMALL), luma)
     shader.write_text(to_compute_shader(network).replace("vec4 feature;", "vec4 future;"))
-    (y, _, _), complaints = enlarged(network, luma, shader)
+    y, expected, _, _, complaints = enlarged(network, luma, shader)
     assert "'feature' : undeclared identifier" in complaints[0]
-    assert players.psnr(y, output(network, luma)) < 40
+    assert players.psnr(y, expected) < 40
 
 
 @pytest.mark.parametrize("form", FORMS)
