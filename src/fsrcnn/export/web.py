@@ -24,6 +24,7 @@ from fsrcnn.limits import Family, family_of
 from fsrcnn.network.weights import Array, Weights
 
 SCRIPTS = ("pool.js", "picture.js", "page.js")  # in this order, as one
+WORKER = ("deflate.js", "worker.js")
 
 
 def to_page(networks: Sequence[Weights]) -> bytes:
@@ -90,7 +91,7 @@ def _html(contents: str, data: str) -> str:
         "style": _source("page.css"),
         "contents": contents,
         "data": data,
-        "worker": _source("worker.js"),
+        "worker": "".join(map(_source, WORKER)),
         "script": script,
     }
     return re.sub(r"{{(\w+)}}", lambda place: parts[place[1]], _source("page.html"))

@@ -84,11 +84,11 @@ async function run() {
     element("progress").value = 0;
     say(`Enlarging ${size}`);
     try {
-        const lines = enlarged(picture, index, (share) => {
+        const bands = enlarged(picture, index, (share) => {
             if (mine !== latest) throw new Error("stopped");
             element("progress").value = share;
         });
-        const result = await encoded(width, height, picture.alpha, picture.colour, lines);
+        const result = await encoded(width, height, picture.alpha, picture.colour, bands);
         if (mine !== latest) return;
         await show(result, width, height);
         offer(result, `${name.replace(/\.[^.]*$/, "")}_x${scale}.png`);

@@ -39,7 +39,7 @@ function fromBase85(text) {
     return new Uint8Array(view.buffer);
 }
 
-// The rows of a picture, enlarged, as lines of a PNG in order; done(share) tells how much there is.
+// The rows of a picture, enlarged: compressed lines of a PNG, band after band; done(share) tells how much there is.
 async function* enlarged({ width, height, pixels, alpha }, network, done) {
     const { margin } = contents.networks[network];
     const halo = alpha ? 2 * margin : margin; // the colours under full transparency come from as far again
@@ -66,8 +66,7 @@ async function work(network, band) {
     const worker = await take();
     try {
         await load(worker, network);
-        const { lines } = await ask(worker, { network, ...band }, [band.pixels.buffer]);
-        return lines;
+        return await ask(worker, { network, ...band }, [band.pixels.buffer]);
     } finally {
         give(worker);
     }

@@ -1,4 +1,4 @@
-// A band of rows: pixels in, lines of a PNG out. Each worker has engines of its own.
+// A band of rows: pixels in, compressed lines of a PNG out. Each worker has engines of its own.
 "use strict";
 
 const networks = new Map();
@@ -7,8 +7,8 @@ onmessage = async ({ data }) => {
     try {
         if (data.engine) networks.set(data.network, await start(data));
         else {
-            const lines = enlarge(networks.get(data.network), data);
-            postMessage({ lines }, [lines.buffer]);
+            const lines = enlarge(networks.get(data.network), data), packed = deflated(lines);
+            postMessage({ packed, sums: adler(lines), length: lines.length }, [packed.buffer]);
             return;
         }
         postMessage({});
@@ -25,7 +25,7 @@ async function start({ engine, weights, scale, colour }) {
     const network = { run, weights: at, scale, colour };
     // The browser translates the code again, for speed, once it has run for a while.
     const blank = { pixels: new Uint8Array(64 * 64 * 4), width: 64, rows: 64, first: 0, last: 64, alpha: false, margin: 0 };
-    for (let i = 0; i < 3; i++) enlarge(network, blank);
+    for (let i = 0; i < 3; i++) deflated(enlarge(network, blank));
     return network;
 }
 
