@@ -136,7 +136,7 @@ def argument_parser() -> argparse.ArgumentParser:
         metavar="N",
         type=float,
         default=MAX_MEGAPIXELS,
-        help="refuse larger pictures; default: %(default)s (at x4, 3 GB of memory; 16 bits 7 GB)",
+        help="refuse larger pictures; default: %(default)s (1.5 GB at x4 to PNG or JPEG; 16 bits 3 GB)",
     )
     command.add_argument(
         "--crf",

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from fsrcnn.inference import backends
 from fsrcnn.inference.tiling import receptive_radius, tiled
 from fsrcnn.network.checkpoint import weights_of
 from fsrcnn.network.model import FSRCNN
@@ -76,6 +77,8 @@ print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which Linux alone has")
-def test_100_megapixels_in_2_gigabytes():
+def test_100_megapixels_in_bounded_memory():
     done = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True)
-    assert int(done.stdout) * 1024 < 2e9
+    # Input and output are 319 MB; around the other backends there are windows, and torch.
+    limit = 0.6e9 if "native" in backends.available() else 2e9
+    assert int(done.stdout) * 1024 < limit
