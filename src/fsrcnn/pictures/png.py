@@ -1,6 +1,6 @@
 """PNG, chunk by chunk: a damaged chunk that the picture can do without does not cost the picture.
 
-Pillow decodes 8 bits. Of 16-bit colour it silently drops the lower byte: those files go through imagecodecs.
+Pillow decodes them. Of 16-bit colour it keeps one byte of two, so that it decodes those twice.
 """
 
 import io
