@@ -3,7 +3,6 @@
 import json
 import re
 import tomllib
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ LINES = re.sub(r"\\\n", " ", (ROOT / "Dockerfile").read_text()).splitlines()
 DOCKERFILE = [line.split(maxsplit=1) for line in LINES if line and not line.startswith("#")]
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES = COMPOSE["services"]
+(MLFLOW,) = re.findall(r"^mlflow==\S+", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
 OURS = ("fsrcnn", "champion")
 
 
@@ -37,7 +37,7 @@ def test_our_services_are_commands_that_we_know(name):
     assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) > GRACE
     needed = options.model is not None
     packages = SERVICES[name]["build"]["args"]["PACKAGES"] if needed else ""
-    assert packages == (f"mlflow=={version('mlflow')}" if needed else "")
+    assert packages == (MLFLOW if needed else "")
 
 
 def test_the_image_holds_what_it_is_built_of():
@@ -69,7 +69,7 @@ def test_mlflow_and_its_database():
     assert store == f"http://mlflow:{options['port']}"
     assert store.removeprefix("http://") in options["allowed_hosts"].split(",")
     assert options["artifacts_destination"] in [v.split(":")[1] for v in SERVICES["mlflow"]["volumes"]]
-    assert f"mlflow=={version('mlflow')} " in SERVICES["mlflow"]["build"]["dockerfile_inline"]
+    assert f"{MLFLOW} " in SERVICES["mlflow"]["build"]["dockerfile_inline"]
 
 
 def test_services_name_each_other_and_publish_on_this_machine_alone():

@@ -20,12 +20,15 @@ from model_server import HOST, Server, started
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
+from fsrcnn import serving
 from fsrcnn.cli import main
 from fsrcnn.download.samples import photographs
+from fsrcnn.errors import InputError
 from fsrcnn.inference import backends
 from fsrcnn.network import weights
 from fsrcnn.pictures.reading import decode
 from fsrcnn.pictures.writing import encode
+from fsrcnn.serving import networks
 from fsrcnn.serving.connections import MOST
 from fsrcnn.upscaling.family import chosen, suited_to
 from fsrcnn.upscaling.image import released_upscaler
@@ -216,3 +219,11 @@ def test_a_weights_file_a_token_and_a_stop_that_lets_what_runs_end(tmp_path, pic
 def test_what_is_not_there_is_one_line(tmp_path, capsys):
     assert main(["serve", str(tmp_path / "absent.safetensors")]) == 1
     assert "no such file" in capsys.readouterr().err
+
+
+def test_a_model_of_mlflow_without_mlflow(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    monkeypatch.delitem(sys.modules, "fsrcnn.serving.invocations", raising=False)
+    monkeypatch.delattr(serving, "invocations", raising=False)
+    with pytest.raises(InputError, match="mlflow is not installed"):
+        networks.load("models:/net@champion")

@@ -57,8 +57,10 @@ def load(source: str | None) -> Networks:
                     released_upscaler(scale, family, "auto")
         return Networks("released")
     if is_uri(source):
-        from fsrcnn.serving import invocations
-
+        try:
+            from fsrcnn.serving import invocations
+        except ImportError as error:
+            raise InputError(f"{source}: {error.name} is not installed; run pip install mlflow") from None
         return invocations.load(source)
     return Networks(source, Upscaler(weights.load(Path(source))))
 
