@@ -46,7 +46,7 @@ def test_the_image_holds_what_it_is_built_of():
     assert patterns[0] == "*"
     assert all((ROOT / name).exists() for name in kept)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert {"src", "pyproject.toml", project["readme"], *project["license-files"]} <= kept
+    assert {"src", "pyproject.toml", "setup.py", project["readme"], *project["license-files"]} <= kept
     (installed,) = [line for line in instruction("RUN") if "pip install" in line]
     (extras,) = re.findall(r'"/source\[(.*)\]"', installed)
     assert set(extras.split(",")) <= project["optional-dependencies"].keys()
