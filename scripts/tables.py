@@ -62,7 +62,7 @@ def headline() -> str:
 
 
 def set5() -> str:
-    """PSNR on Set5 by both protocols at every scale, and the seconds of training."""
+    """PSNR on Set5 by both protocols at every scale."""
     records = [read(f"record/x{scale}") for scale in SCALES]
 
     def both(method: str) -> list[str]:
@@ -74,9 +74,6 @@ def set5() -> str:
         for protocol, rows in PUBLISHED_SET5.items()
     }
     published = [f"{a:.2f} / {b:.2f}" for a, b in zip(best["reference"], best["standard"], strict=True)]
-    seconds = [
-        f"{r['train']['scratch']['seconds']:.0f}, {r['train']['transfer']['seconds']:.0f}" for r in records
-    ]
     return table(
         ["Set5", *(f"×{scale}" for scale in SCALES)],
         [
@@ -84,7 +81,6 @@ def set5() -> str:
             ("published, 91 images, the best of each protocol", *published),
             ("**ours, from scratch**", *(f"**{cell}**" for cell in both("scratch"))),
             ("**ours, transferred from ×3**", *both("transfer")),
-            ("seconds of training: from scratch, transfer", *seconds),
         ],
     )
 
