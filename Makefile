@@ -14,7 +14,7 @@ MINDSPORE := .venv-mindspore
 
 install: $(INSTALLED)
 
-# The last line compiles the engine's libraries into src/ where there is a compiler.
+# The editable installation compiles the engine's libraries into src/ where there is a compiler.
 $(INSTALLED): requirements.lock pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --requirement requirements.lock

@@ -21,8 +21,8 @@ BACKENDS = {
     "openvino": "OpenVINO, on our sub-pixel graph",
     "compiled": "`torch.compile`, on our sub-pixel form",
     "onnxruntime": "ONNX Runtime, on our sub-pixel graph",
-    "eager": "ours without a compiler (`eager`)",
-    "native": "**ours** (`native`; needs a C compiler)",
+    "eager": "ours in PyTorch, not compiled (`eager`)",
+    "native": "**ours** (`native`)",
 }
 
 
