@@ -16,9 +16,10 @@ from fsrcnn.network.weights import released
 CPU = torch.device("cpu")
 
 
+@pytest.mark.parametrize("family", ["clean", "photo"])
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_released_networks_are_ready_to_use(scale):
-    network = fsrcnn.load_pretrained(scale)
+def test_released_networks_are_ready_to_use(scale, family):
+    network = fsrcnn.load_pretrained(scale, family)
     assert weight_count(network) == 12_464
     assert not network.training
     with torch.inference_mode():
@@ -38,8 +39,6 @@ def test_families(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="no released family 'sharp'; choose clean or photo"):
         fsrcnn.load_pretrained(2, "sharp")
     monkeypatch.setattr(weights, "RELEASED", tmp_path)
-    with pytest.raises(InputError, match="the family photo is not released at x2 yet"):
-        fsrcnn.load_pretrained(2, "photo")
     networks = {"x2": FSRCNN(2), "photo-x2": FSRCNN(2)}
     for name, network in networks.items():
         checkpoint.save(network, tmp_path / f"{name}.safetensors", {"kind": name})
@@ -50,15 +49,16 @@ def test_families(tmp_path, monkeypatch):
     assert fsrcnn.load_pretrained(2, "clean").deconvolution.weight.equal(networks["x2"].deconvolution.weight)
 
 
+@pytest.mark.parametrize("family", ["clean", "photo"])
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_metadata_says_what_they_reach_on_set5(mirror, tmp_path, scale):
+def test_metadata_says_what_they_reach_on_set5(mirror, tmp_path, scale, family):
     images = list(read_folder(mirror / "Set5"))
     for protocol, fit in PROTOCOLS.items():
         pairs = [Pair(*make_pair(image, scale, fit), name) for name, image in images]
         path = tmp_path / f"Set5_{protocol}.h5"
         hdf5.write_pairs(path, pairs, scale, source="Set5", made="test")
-    scores = evaluate(tmp_path, scale, {"ours": fsrcnn.load_pretrained(scale)}, CPU)
-    metadata = released(scale).metadata
+    scores = evaluate(tmp_path, scale, {"ours": fsrcnn.load_pretrained(scale, family)}, CPU)
+    metadata = released(scale, family).metadata
     assert metadata["train_data"] == "91-image"
     assert len(metadata["commit"]) == 40
     for protocol, methods in summarize(scores)["Set5"].items():

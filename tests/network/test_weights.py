@@ -6,16 +6,19 @@ import pytest
 import torch
 
 from fsrcnn.errors import InputError
+from fsrcnn.limits import FAMILIES, SCALES, network_name
 from fsrcnn.network import checkpoint, weights
 from fsrcnn.network.model import FSRCNN
 
 
-@pytest.mark.parametrize("scale", [2, 3, 4])
-def test_released_files_are_written_as_they_are(tmp_path, scale):
-    content = (files("fsrcnn.network") / "released" / f"x{scale}.safetensors").read_bytes()
-    weights.save(weights.released(scale), tmp_path / "arrays")
-    network = checkpoint.network_of(weights.released(scale))
-    checkpoint.save(network, tmp_path / "network", weights.released(scale).metadata)
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("scale", SCALES)
+def test_released_files_are_written_as_they_are(tmp_path, scale, family):
+    name = f"{network_name(scale, family)}.safetensors"
+    content = (files("fsrcnn.network") / "released" / name).read_bytes()
+    given = weights.released(scale, family)
+    weights.save(given, tmp_path / "arrays")
+    checkpoint.save(checkpoint.network_of(given), tmp_path / "network", given.metadata)
     assert (tmp_path / "arrays").read_bytes() == content
     assert (tmp_path / "network").read_bytes() == content
 

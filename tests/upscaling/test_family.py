@@ -83,18 +83,6 @@ def test_an_opened_image_says_what_it_is(files, photo_is_released):
     assert np.array_equal(fsrcnn.upscale(array, 2), by("clean", files / "q30.jpg"))
 
 
-def test_until_photo_is_released_all_is_clean(files, tmp_path, monkeypatch, capsys):
-    folder = tmp_path / "released"
-    folder.mkdir()
-    weights.save(weights.released(2), folder / "x2.safetensors")
-    monkeypatch.setattr(weights, "RELEASED", folder)
-    path = files / "q30.jpg"
-    assert main(["upscale", str(path), "--scale", "2", "-v"]) == 0
-    assert "the network for clean pictures, since photo is not released yet" in capsys.readouterr().err
-    assert main(["upscale", str(path), "--scale", "2", "--for", "photo", "-o", str(tmp_path / "b.png")]) == 1
-    assert "the family photo is not released at x2 yet" in capsys.readouterr().err
-
-
 def test_ones_own_network_is_for_all(files, tmp_path, capsys):
     own = tmp_path / "own.safetensors"
     checkpoint.save(FSRCNN(2, d=8, s=4, m=1), own, {})

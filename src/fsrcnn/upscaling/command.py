@@ -106,13 +106,13 @@ def _upscalers(options: argparse.Namespace, scale: int, given: Weights | None) -
         return lambda path, suited: own
 
     def upscaler_of(path: Path, suited: Suited) -> Upscaler:
-        family, why = chosen(options.family, suited, scale)
+        family, why = chosen(options.family, suited)
         if options.verbose:
             report(f"{path}: the network for {family} pictures, since {why}")
         return released_upscaler(scale, family, options.backend)
 
     # One of them before any work, whichever: a backend that is missing is missing for all.
-    released_upscaler(scale, chosen(options.family, CLEAN, scale).family, options.backend)
+    released_upscaler(scale, chosen(options.family, CLEAN).family, options.backend)
     return upscaler_of
 
 

@@ -126,9 +126,9 @@ def upscale(
     """
     if isinstance(image, Image.Image):
         pixels, metadata = from_pillow(image)
-        upscaler = released_upscaler(scale, chosen(family, suited_to(metadata), scale).family, backend)
+        upscaler = released_upscaler(scale, chosen(family, suited_to(metadata)).family, backend)
         return to_pillow(upscaler(pixels), metadata)
-    return released_upscaler(scale, chosen(family, CLEAN, scale).family, backend)(image)
+    return released_upscaler(scale, chosen(family, CLEAN).family, backend)(image)
 
 
 @lru_cache(maxsize=8)
