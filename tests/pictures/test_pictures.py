@@ -224,7 +224,7 @@ def sixteen_bit_seeds(folder):
     for layout in (
         {"planarconfig": "separate"},
         {"tile": (16, 16)},
-        {"compression": "lzw"},
+        {"compression": "zlib"},
         {"bigtiff": True},
     ):
         samples = np.moveaxis(image, -1, 0) if "planarconfig" in layout else image

@@ -49,7 +49,7 @@ def test_stock_parameters(published, scale):
         assert "put back together into 60 pictures" in hdf5.attributes(file)["made"]
     evaluation = published.metrics("evaluate")
     assert (evaluation["scale"], evaluation["train_data"]) == (scale, "91-image")
-    assert [name for name, value in evaluation.items() if isinstance(value, dict)] == ["Set5"]
+    assert [name for name, value in evaluation.items() if isinstance(value, dict)] == ["Set5", "degraded"]
     assert all(math.isfinite(m["psnr"]) for m in evaluation["Set5"]["reference"].values())
     assert published.metrics("train")["scratch"]["steps"] == 8
     assert f"| ×{scale} | 91-image |" in (published.folder / "metrics/report.md").read_text()

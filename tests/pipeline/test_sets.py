@@ -40,7 +40,7 @@ def test_changed_pictures_are_noticed(own, tmp_path):
     assert list(sources["evaluation"]) == ["shots", "Set14"]
     assert {path.name for path in (own.folder / "data/x4/train").iterdir()} == {"mine.h5"}
     names = {path.name for path in (own.folder / "data/x4/evaluation").iterdir()}
-    assert names == {"shots_reference.h5", "shots_standard.h5"}
+    assert names == {"shots_reference.h5", "shots_standard.h5", "pictures"}
 
     assert stages_run(own.dvc("repro", "download@4")) == {"sources@4"}
     assert own.git("status", "--porcelain", "--untracked-files=no").strip() == ""
