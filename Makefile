@@ -36,10 +36,9 @@ demo: $(INSTALLED)
 	@echo "Your own picture:    $(VENV)/bin/fsrcnn upscale photo.jpg"
 	@echo "The real training:   export FSRCNN_MIRROR=~/images; . $(VENV)/bin/activate && dvc repro   (README, The real run)"
 
-# One thread, since torch's threads wait for each other beside other processes. Two workers are faster:
-# make test PYTEST='--numprocesses 2 --dist loadgroup'
+# Two workers of one thread each, since torch's threads wait for each other beside other processes.
 test: $(INSTALLED)
-	$(RUN) OMP_NUM_THREADS=1 python -m pytest $(PYTEST)
+	$(RUN) OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadgroup $(PYTEST)
 
 coverage: $(INSTALLED)
 	$(RUN) python -m pytest --cov=fsrcnn --cov-report=term:skip-covered --cov-report=html
