@@ -63,7 +63,7 @@ def pictures():
 def answer_of(content, kind, scale=4, network="auto"):
     """What the library makes of it."""
     picture = decode(content)
-    family = chosen(network, suited_to(picture.metadata), scale).family
+    family = chosen(network, suited_to(picture.metadata)).family
     pixels = released_upscaler(scale, family, "auto")(picture.pixels)
     return encode(Path(f"a.{kind}"), picture._replace(pixels=pixels))
 

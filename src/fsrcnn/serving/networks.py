@@ -36,10 +36,10 @@ class Networks:
     def upscaler(self, picture: Metadata, network: Choice, scale: int) -> Upscaler:
         """The network that is asked for, or suits the picture, as in `fsrcnn upscale`.
 
-        Raises `InputError` where it is not released, or one is asked for where there is one alone.
+        Raises `InputError` where one is asked for where there is one alone.
         """
         if self.given is None:
-            return released_upscaler(scale, chosen(network, suited_to(picture), scale).family, "auto")
+            return released_upscaler(scale, chosen(network, suited_to(picture)).family, "auto")
         if network != "auto":
             raise InputError(f"network {network}: this server has one network; leave it out")
         return self.given
@@ -53,8 +53,7 @@ def load(source: str | None) -> Networks:
     if source is None:
         for scale in SCALES:
             for family in FAMILIES:
-                if weights.is_released(scale, family):
-                    released_upscaler(scale, family, "auto")
+                released_upscaler(scale, family, "auto")
         return Networks("released")
     if is_uri(source):
         try:
