@@ -17,10 +17,10 @@ const unpacked = (async () => {
     const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
     let at = 0;
     const engines = contents.engines.map((length) => bytes.slice(at, (at += length)));
-    // The upper three bytes of each weight: all first ones, all second, all third.
+    // The bytes of each weight, the upper ones first: all first ones, all second, and so on.
     const count = contents.networks.reduce((sum, network) => sum + network.weights, 0);
     const bits = Uint32Array.from({ length: count }, (_, i) =>
-        (bytes[at + i] << 24) | (bytes[at + count + i] << 16) | (bytes[at + 2 * count + i] << 8));
+        (bytes[at + i] << 24) | (bytes[at + count + i] << 16) | (bytes[at + 2 * count + i] << 8) | bytes[at + 3 * count + i]);
     const all = new Float32Array(bits.buffer);
     let next = 0;
     const weights = contents.networks.map((network) => all.slice(next, (next += network.weights)));
