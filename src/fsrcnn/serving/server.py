@@ -32,9 +32,6 @@ def serve(
     names, else MLflow's own default. Raises `InputError` when the network can't be loaded.
     """
     logging.basicConfig(format="fsrcnn: %(message)s")
-    logging.getLogger("fsrcnn.serving").setLevel(logging.INFO)
-    # What is wrong in a client's picture is no news here.
-    logging.getLogger("fsrcnn.pictures").setLevel(logging.ERROR)
     Image.MAX_IMAGE_PIXELS = None  # our own limit stands before it
     served = networks.load(source)
     read_again = None
@@ -55,6 +52,9 @@ def serve(
         unsent,
         token,
     )
+    logging.getLogger("fsrcnn.serving").setLevel(logging.INFO)
+    # What is wrong in a client's picture is no news here.
+    logging.getLogger("fsrcnn.pictures").setLevel(logging.ERROR)
     uvicorn.run(
         Measured(guard),
         host=host,
