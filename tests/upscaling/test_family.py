@@ -21,6 +21,8 @@ FAMILIES = {
     "lossless.webp": ({"lossless": True}, "clean"),
     "a.png": ({}, "clean"),
     "a.tif": ({}, "clean"),
+    "packed.tif": ({"compression": "tiff_adobe_deflate"}, "clean"),
+    "jpeg.tif": ({"compression": "jpeg", "quality": 70}, "photo"),
     "a.bmp": ({}, "clean"),
 }
 

@@ -26,7 +26,7 @@ class Metadata(NamedTuple):
     texts: tuple[Chunk, ...] = ()  # a PNG's tEXt, zTXt and iTXt, as they are
     comment: bytes | None = None  # of a JPEG
     lossless: bool = False  # a WebP that was encoded without loss
-    lossy: bool = False  # a JPEG, or a WebP that does not say that it lost nothing
+    lossy: bool = False  # a JPEG, one in a TIFF, or a WebP that does not say that it lost nothing
     jpeg_quality: int | None = None  # 1..100, see `compression`
 
 

@@ -11,6 +11,7 @@ from fsrcnn.pictures.compression import is_lossless_webp
 from fsrcnn.pictures.picture import Metadata, Picture, check_frames, upright
 
 LOSSY = ("JPEG", "MPO", "WEBP")
+JPEG_IN_TIFF = ("jpeg", "tiff_jpeg")
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,8 @@ def of_frame(image: Image.Image, lost: list[str]) -> Picture:
     image.load()  # by which Pillow turns a TIFF, and takes its orientation away
     orientation = metadata.guarded("EXIF", lambda: image.getexif().get(ExifTags.Base.Orientation), [])
     kept = metadata.of_pillow(image, lost)
-    kept = kept._replace(lossless=lossless, lossy=image.format in LOSSY and not lossless)
+    lossy = (image.format in LOSSY and not lossless) or image.info.get("compression") in JPEG_IN_TIFF
+    kept = kept._replace(lossless=lossless, lossy=lossy)
     if image.mode.startswith("I;16"):
         if "transparency" in image.info:
             raise InputError("16-bit grey with transparency, which Pillow has not; give an array (h, w, 2)")

@@ -49,7 +49,8 @@ def read(path: Path, max_megapixels: float | None, lost: list[str]) -> Picture:
             with Image.open(path, formats=["TIFF"]) as image:
                 image.seek(full[0])
                 picture = pillow.of_frame(image, lost)
-            return picture._replace(metadata=_metadata(path, page, picture.metadata.icc, lost))
+            kept = _metadata(path, page, picture.metadata.icc, lost)
+            return picture._replace(metadata=kept._replace(lossy=picture.metadata.lossy))
         pixels = _pixels(page, path.stat().st_size, lost)
         icc = metadata.sound_profile(_bytes(page, ICC), pixels.shape[2] <= 2, lost)
         orientation = page.tags.valueof("Orientation")
