@@ -35,6 +35,7 @@ examples:
   fsrcnn upscale holidays                         all pictures in it, to the folder holidays_x4
   fsrcnn upscale holidays --skip-existing         goes on where it was interrupted
   fsrcnn upscale clip.mp4                         writes clip_x4.mp4, with its sound
+  fsrcnn upscale clip.mp4 --resume                goes on after the last segment that was finished
   fsrcnn upscale photo.jpg --for clean            the network for pictures without compression
   fsrcnn upscale photo.jpg --weights models/x4/scratch.safetensors
   fsrcnn upscale photo.jpg --model models:/fsrcnn-x4@champion
@@ -150,6 +151,11 @@ def argument_parser() -> argparse.ArgumentParser:
         choices=PRESETS,
         default=Encoding().preset,
         help="time for encoding clips, which slower ones make smaller; default: %(default)s",
+    )
+    command.add_argument(
+        "--resume",
+        action="store_true",
+        help="write clips in segments, and go on with those of a run that was stopped",
     )
     command.add_argument("-v", "--verbose", action="store_true", help="say which network each file gets")
     command.set_defaults(run=_upscale)

@@ -30,6 +30,7 @@ from fsrcnn.upscaling.family import CLEAN, CLIP, Suited, chosen, suited_to
 from fsrcnn.upscaling.image import Upscaler, released_upscaler
 from fsrcnn.upscaling.planning import Encoding, Job, is_clip, named, plan
 from fsrcnn.upscaling.reporting import printable, report
+from fsrcnn.upscaling.video import upscale_clip
 
 STOPS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # not on Windows
 
@@ -37,6 +38,7 @@ STOPS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(sign
 ENCODED_AHEAD = 2**26  # bytes of pixels at most
 
 UpscalerOf = Callable[[Path, Suited], Upscaler]  # of a file, for which a family is suited
+UpscaleClip = Callable[[Path, Path, Upscaler], tuple[int, float]]  # the number of frames, and seconds
 _Result = TypeVar("_Result")
 Write = Callable[[], int]  # which says how many pixels were written
 
@@ -60,7 +62,7 @@ def run(options: argparse.Namespace, given: Weights | None) -> int:
         _started,
         upscaler_of=_upscalers(options, scale, given),
         limit=options.max_megapixels,
-        quality=Encoding(options.crf, options.preset),
+        clip=partial(upscale_clip, quality=Encoding(options.crf, options.preset), resume=options.resume),
     )
     start = time.perf_counter()
     failed, pixels = len(todo.refused), 0
@@ -117,11 +119,11 @@ def _upscalers(options: argparse.Namespace, scale: int, given: Weights | None) -
 
 
 def _started(
-    job: Job, upscaler_of: UpscalerOf, limit: float, quality: Encoding
+    job: Job, upscaler_of: UpscalerOf, limit: float, clip: UpscaleClip
 ) -> tuple[int, Callable[[], Write]]:
     """Read a picture. How many bytes it will have, and what upscales it."""
     if is_clip(job.source):
-        return 0, lambda: partial(_clip, job, upscaler_of, quality)
+        return 0, lambda: partial(_clip, job, upscaler_of, clip)
     picture = read(job.source, limit)
     upscaler = upscaler_of(job.source, suited_to(picture.metadata))
     check(job.target, picture, upscaler.scale)
@@ -144,10 +146,8 @@ def _upscaled(job: Job, picture: Picture, upscaler: Upscaler) -> Write:
     return written
 
 
-def _clip(job: Job, upscaler_of: UpscalerOf, quality: Encoding) -> int:
-    from fsrcnn.upscaling.video import upscale_clip
-
-    frames, seconds = upscale_clip(job.source, job.target, upscaler_of(job.source, CLIP), quality)
+def _clip(job: Job, upscaler_of: UpscalerOf, clip: UpscaleClip) -> int:
+    frames, seconds = clip(job.source, job.target, upscaler_of(job.source, CLIP))
     print(f"{frames} frames in {seconds:.1f} s, {frames / seconds:.1f} frames a second", file=sys.stderr)
     return 0
 

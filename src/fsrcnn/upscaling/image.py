@@ -33,6 +33,7 @@ class Upscaler:
     """
 
     def __init__(self, network: Weights, backend: str = "auto") -> None:
+        self.network = network
         self.scale = network.scale
         self.backend = backends.load(network, backend)
         self.turn = threading.Lock()  # not every backend runs in several threads at once

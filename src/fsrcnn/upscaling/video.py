@@ -1,7 +1,10 @@
 """Upscale a video clip: the door to `fsrcnn.upscaling.clips`, which needs PyAV."""
 
+import importlib.util
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from fsrcnn.errors import InputError
@@ -12,32 +15,46 @@ from fsrcnn.upscaling.planning import CLIP_TARGETS, Encoding
 LOG = logging.getLogger(__name__)
 
 
-def upscale_clip(source: Path, target: Path, upscaler: Upscaler, quality: Encoding) -> tuple[int, float]:
+def upscale_clip(
+    source: Path, target: Path, upscaler: Upscaler, quality: Encoding, *, resume: bool = False
+) -> tuple[int, float]:
     """Write `target`; returns its frames and the seconds taken. docs/upscaling.md says what becomes of what.
 
+    With `resume` it is made of segments that outlive a kill, and goes on with those that are there.
     What was mended on the way, and what `target` can't keep, is one warning in the log.
 
     Raises `InputError` when PyAV is not installed, the source is no readable clip, or the target can't hold
     it or can't be written.
     """
-    try:
-        import av
-    except ImportError:
-        raise InputError(f"{source}: clips need PyAV; run pip install 'fsrcnn[video]'") from None
+    if importlib.util.find_spec("av") is None:
+        raise InputError(f"{source}: clips need PyAV; run pip install 'fsrcnn[video]'")
+    from fsrcnn.upscaling.clips.segments import upscale_in_segments
     from fsrcnn.upscaling.clips.transcoding import transcode
 
     if target.suffix.lower() not in CLIP_TARGETS:
         raise InputError(f"{target}: clips are written as {', '.join(CLIP_TARGETS)}; name one with -o")
     start = time.perf_counter()
+    with errors_of(source, target):
+        if resume:
+            frames, notes = upscale_in_segments(source, target, upscaler, quality)
+        else:
+            with atomic(target) as temporary:
+                frames, notes = transcode(source, target, temporary, upscaler, quality)
+    if notes:
+        LOG.warning("%s: %s", source, "; ".join(notes))
+    return frames, time.perf_counter() - start
+
+
+@contextmanager
+def errors_of(source: Path, target: Path) -> Iterator[None]:
+    """Make `InputError` of what PyAV and the system raise on the way from one to the other."""
+    import av
+
     try:
-        with atomic(target) as temporary:
-            frames, notes = transcode(source, target, temporary, upscaler, quality)
+        yield
     except av.FFmpegError as error:
-        if error.filename == str(temporary):
+        if error.filename and error.filename != f"file:{source}":
             raise InputError(f"{target}: can't be written ({error.strerror})") from None
         raise InputError(f"{source}: not upscaled ({error.strerror})") from None
     except OSError as error:
         raise InputError(f"{target}: can't be written ({error.strerror})") from None
-    if notes:
-        LOG.warning("%s: %s", source, "; ".join(notes))
-    return frames, time.perf_counter() - start

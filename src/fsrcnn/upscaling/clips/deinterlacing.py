@@ -7,6 +7,8 @@ import av
 from av.filter import Graph
 from av.video.frame import VideoFrame
 
+NOTE = "interlaced, so deinterlaced (bwdif)"
+
 
 def progressive(frames: Iterable[VideoFrame], notes: list[str]) -> Iterator[VideoFrame]:
     """Frames of the same times; from the first interlaced one on all pass FFmpeg's `bwdif`.
@@ -20,7 +22,7 @@ def progressive(frames: Iterable[VideoFrame], notes: list[str]) -> Iterator[Vide
             yield frame
             continue
         if graph is None:
-            notes.append("interlaced, so deinterlaced (bwdif)")
+            notes.append(NOTE)
             assert frame.time_base is not None
             time_base = frame.time_base
             graph = _graph(frame)

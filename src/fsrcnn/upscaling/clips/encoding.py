@@ -15,6 +15,7 @@ from fsrcnn.errors import InputError
 from fsrcnn.upscaling.clips import frames
 from fsrcnn.upscaling.clips.colour_tags import ColourTags
 from fsrcnn.upscaling.clips.frames import Form
+from fsrcnn.upscaling.clips.timing import rate_of
 from fsrcnn.upscaling.planning import Encoding
 
 ALPHA = (".mov", ".mkv")
@@ -35,6 +36,7 @@ LOST = {
 class Encoder:
     """The stream that takes the enlarged frames, with all that is known of the source's first frame.
 
+    What x264 and x265 write depends on the number of `threads`; 0 leaves it to them.
     Raises `InputError` when the frames have transparency, and `target` is of a kind whose players know none.
     """
 
@@ -48,19 +50,20 @@ class Encoder:
         tags: ColourTags,
         scale: int,
         quality: Encoding,
+        threads: int,
     ) -> None:
         if form.alpha and target.suffix.lower() not in ALPHA:
             raise InputError(
                 f"{target}: this clip has transparency; choose {' or '.join(ALPHA)} with -o (ProRes 4444)"
             )
-        rate = source.average_rate or source.guessed_rate or Fraction(25)
+        rate = rate_of(source)
         stream = (
             _add_alpha(made, rate, form) if form.alpha else _add_yuv(made, rate, form, tags, first, quality)
         )
         stream.width, stream.height = frames.size(first.width, first.height, scale, form)
         context = stream.codec_context
         assert first.time_base is not None
-        context.time_base = first.time_base
+        context.time_base, context.thread_count = first.time_base, threads
         context.color_range, context.colorspace = tags.range, tags.matrix
         context.color_primaries, context.color_trc = tags.primaries, tags.transfer
         if source.sample_aspect_ratio:
@@ -84,13 +87,17 @@ class Encoder:
         return packets
 
 
-def tell_losses(first: VideoFrame, form: Form, notes: list[str]) -> None:
-    """Add to `notes` what the source's frames hold beside their samples and the result won't."""
+def losses(first: VideoFrame, form: Form, quality: Encoding) -> list[str]:
+    """What the source's frames hold, or `quality` asks for, that the result won't have."""
+    notes = []
     bits = max(component.bits for component in first.format.components)
     if bits > form.bits and not form.alpha:
         notes.append(f"{bits} bits become {form.bits}")
     beside = _side_data(first)
-    notes.extend(f"{name} left out" for name in dict.fromkeys(LOST[kind] for kind in LOST if kind in beside))
+    notes += [f"{name} left out" for name in dict.fromkeys(LOST[kind] for kind in LOST if kind in beside)]
+    if form.alpha and quality != Encoding():
+        notes.append("ProRes has neither crf nor preset")
+    return notes
 
 
 def light_of(frame: VideoFrame) -> dict[str, str]:

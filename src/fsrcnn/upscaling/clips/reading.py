@@ -36,12 +36,16 @@ def video_of(given: InputContainer) -> VideoStream | None:
 
 
 class Reader:
-    """Reads a clip once: `frames` yields its pictures, and packets of other tracks gather in `aside`."""
+    """Reads a clip once: `frames` yields its pictures, and packets of other tracks gather in `aside`.
 
-    def __init__(self, given: InputContainer, video: VideoStream) -> None:
-        self.given, self.video = given, video
+    `first` is the frame whose size and format all others get; by default the first that is read. `read` is
+    the number of packets of the video so far.
+    """
+
+    def __init__(self, given: InputContainer, video: VideoStream, first: VideoFrame | None = None) -> None:
+        self.given, self.video, self.first = given, video, first
         self.aside: deque[Packet] = deque()
-        self.damaged = self.patched = self.resized = 0
+        self.read = self.damaged = self.patched = self.resized = 0
         self.ends_early = False
         # Not with threads that decode several frames at once: they report damage with a frame that is whole.
         self.decoder: Any = video.codec_context
@@ -50,12 +54,11 @@ class Reader:
 
     def frames(self) -> Iterator[VideoFrame]:
         """Every frame that can be decoded, in the size and format of the first."""
-        first: VideoFrame | None = None
-        for packet in self._packets():
+        for packet in self.packets():
             for frame in self._decoded(packet):
                 frame.time_base = self.video.time_base
                 self.patched += frame.is_corrupt
-                first = first or frame
+                first = self.first = self.first or frame
                 if (frame.width, frame.height) != (first.width, first.height):
                     self.resized += 1
                     frame = frame.reformat(width=first.width, height=first.height)
@@ -80,12 +83,14 @@ class Reader:
             + ["the file is damaged at its end, and what could not be read is missing"] * self.ends_early
         )
 
-    def _packets(self) -> Iterator[Packet | None]:
+    def packets(self) -> Iterator[Packet | None]:
+        """Those of the video, and None for their end."""
         try:
             for packet in self.given.demux():
                 if not packet.size:
                     continue
                 if packet.stream is self.video:
+                    self.read += 1
                     yield packet
                 else:
                     self.aside.append(packet)

@@ -2,12 +2,30 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 
 from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 WINDOW = 4  # frames within which stamps are sorted; B frames are hardly ever further out of order
 RESTART = 1  # seconds: a clock that goes further back has started anew
+
+
+def rate_of(video: VideoStream) -> Fraction:
+    """Frames a second, on average or as far as is known."""
+    return video.average_rate or video.guessed_rate or Fraction(25)
+
+
+def steps(video: VideoStream) -> tuple[int, int]:
+    """A frame's usual duration and a second, in the time base of the stream."""
+    assert video.time_base is not None
+    return max(1, round(1 / (rate_of(video) * video.time_base))), round(1 / video.time_base)
+
+
+def stamp_of(frame: VideoFrame) -> int | None:
+    """The time stamp as it was read: of presentation, else of decoding."""
+    return frame.dts if frame.pts is None else frame.pts
 
 
 def mended(frames: Iterable[VideoFrame], step: int, second: int) -> Iterator[VideoFrame]:
@@ -33,7 +51,7 @@ def mended(frames: Iterable[VideoFrame], step: int, second: int) -> Iterator[Vid
         return frame
 
     for frame in frames:
-        given = frame.dts if frame.pts is None else frame.pts
+        given = stamp_of(frame)
         if given is None:
             stamp = entered[-1] + step if entered else 0
         else:
