@@ -10,7 +10,7 @@ TORCH := torch==2.13.0
 
 MINDSPORE := .venv-mindspore
 
-.PHONY: install demo test coverage compare lint lock audit reference mindspore lock-mindspore speedrun throughput
+.PHONY: install demo test coverage compare lint lock audit reference mindspore lock-mindspore speedrun throughput gpu-report
 
 install: $(INSTALLED)
 
@@ -87,3 +87,7 @@ lock-mindspore: mindspore
 # Time to the published PSNR, and time of an epoch, beside the usual training loop.
 speedrun throughput: $(INSTALLED)
 	$(RUN) dvc repro download@4 && python benchmarks/$@.py
+
+# On a graphics processor, in the environment that is active (benchmarks/gpu.py), to metrics/gpu.json.
+gpu-report:
+	dvc repro download@4 && python benchmarks/gpu.py

@@ -10,6 +10,7 @@ usual training loop is timed in the same sitting and multiplied by its 20 epochs
 
 import argparse
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -25,50 +26,72 @@ from fsrcnn.settings import TrainSettings
 from fsrcnn.system import processor_name
 from fsrcnn.torch.loop import fit
 from fsrcnn.training import loading
+from fsrcnn.training.curve import Epoch
 from fsrcnn.training.loading import TrainingData
 
 SCALE = 4
+TARGET = 30.50  # dB on Set5, of the reference repository
 SHORT = {"epochs": 14, "steps_per_epoch": 800, "ema_decay": 0.99}
 REFERENCE_EPOCHS = 20
+
+
+def watching_set5(folder: Path, settings: TrainSettings) -> TrainingData:
+    """The training data of `folder`, data/x4, with Set5 (reference protocol) as its held-out images."""
+    training = loading.load(folder / "train", SCALE, settings, seed=1)
+    pairs = hdf5.read_pairs(folder / "evaluation" / "Set5_reference.h5", SCALE)
+    return TrainingData(training.pool, loading.as_tensors([(pair.lr[None], pair.hr[None]) for pair in pairs]))
+
+
+def train(
+    data: TrainingData,
+    settings: TrainSettings,
+    device: torch.device,
+    seed: int,
+    on_epoch: Callable[[Epoch], None] = lambda _: None,
+) -> list[Epoch]:
+    """The curve of a training from nothing, which compiles anew."""
+    torch.manual_seed(seed)
+    torch.compiler.reset()
+    return fit(FSRCNN(SCALE), data, settings, device=device, seed=seed, on_epoch=on_epoch)
+
+
+def seconds_to(target: float, curve: Sequence[Epoch]) -> float | None:
+    """Seconds of training until the held-out images read `target` dB; None if they never do."""
+    return next((row.seconds for row in curve if (row.validation_psnr or 0.0) >= target), None)
 
 
 def main() -> None:
     """Print the curve of every seed, then mean and spread of the time to the target."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("data/x4"))
-    parser.add_argument("--target", type=float, default=30.50, help="dB on Set5")
+    parser.add_argument("--target", type=float, default=TARGET, help="dB on Set5")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--plot", type=Path, help="PNG file for the curves")
     arguments = parser.parse_args()
     section = yaml.safe_load(Path("params.yaml").read_text())["train"]
     settings = TrainSettings.parse("train", {**section, **SHORT})
-    training = loading.load(arguments.data / "train", SCALE, settings, seed=1)
-    pairs = hdf5.read_pairs(arguments.data / "evaluation" / "Set5_reference.h5", SCALE)
-    set5 = loading.as_tensors([(pair.lr[None], pair.hr[None]) for pair in pairs])
-    watched = TrainingData(training.pool, set5)
+    watched = watching_set5(arguments.data, settings)
     print(f"{processor_name()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     curves = []
     for seed in range(1, arguments.seeds + 1):
-        torch.manual_seed(seed)
-        torch.compiler.reset()
         print(f"seed {seed}: seconds, Set5 PSNR")
-        curve = fit(
-            FSRCNN(SCALE),
-            watched,
-            settings,
-            device=torch.device("cpu"),
-            seed=seed,
-            on_epoch=lambda row: print(f"  {row.seconds:6.1f}  {row.validation_psnr:.2f}", flush=True),
+        curves.append(
+            train(
+                watched,
+                settings,
+                torch.device("cpu"),
+                seed,
+                lambda row: print(f"  {row.seconds:6.1f}  {row.validation_psnr:.2f}", flush=True),
+            )
         )
-        curves.append([(row.seconds, row.validation_psnr or 0.0) for row in curve])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "patches.h5"
         grid = settings.model_copy(update={"sampling": "patches", "validation_share": 0.0})
         write_patch_file(loading.load(arguments.data / "train", SCALE, grid, seed=1).pool, path)
         usual = REFERENCE_EPOCHS * reference_seconds(path, steps=1000)
-    finals = [curve[-1][1] for curve in curves]
-    crossings = ([seconds for seconds, psnr in curve if psnr >= arguments.target] for curve in curves)
-    reached = [seconds[0] for seconds in crossings if seconds]
+    finals = [curve[-1].validation_psnr or 0.0 for curve in curves]
+    times = (seconds_to(arguments.target, curve) for curve in curves)
+    reached = [seconds for seconds in times if seconds is not None]
     print(f"end of the schedule: {np.mean(finals):.2f} dB, from {min(finals):.2f} to {max(finals):.2f}")
     print(f"usual loop, batch {REFERENCE_BATCH}, {REFERENCE_EPOCHS} epochs: {usual:.0f} s")
     print(f"{arguments.target:.2f} dB: reached by {len(reached)} of {arguments.seeds} seeds")
@@ -79,11 +102,12 @@ def main() -> None:
         draw(curves, arguments.target, usual, arguments.plot)
 
 
-def draw(curves: list[list[tuple[float, float]]], target: float, usual: float, path: Path) -> None:
+def draw(curves: Sequence[Sequence[Epoch]], target: float, usual: float, path: Path) -> None:
     """Set5 PSNR against seconds of training, each seed a line, beside the time of the usual loop."""
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     for seed, curve in enumerate(curves, start=1):
-        axes.plot(*zip(*curve, strict=True), marker="o", markersize=3, label=f"seed {seed}")
+        points = [(row.seconds, row.validation_psnr or 0.0) for row in curve]
+        axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=f"seed {seed}")
     axes.axhline(target, color="grey", linestyle="--", label=f"published: {target:.2f} dB")
     axes.axvline(usual, color="firebrick", linestyle=":", label=f"usual loop, 20 epochs: {usual:.0f} s")
     axes.set(xscale="log", xlabel="seconds of training", ylabel="Set5 PSNR at x4 (dB)")

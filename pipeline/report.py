@@ -46,7 +46,8 @@ def report() -> None:
     measured = [this, *others]
     images = ["curves.png", "../plots/comparison.png"]
     with atomic(Path("metrics/report.md")) as temporary:
-        text = markdown(measured, images, _read(Path("metrics/frameworks.json")))
+        besides = (_read(Path(f"metrics/{name}.json")) for name in ("frameworks", "gpu"))
+        text = markdown(measured, images, *besides)
         temporary.write_text(text, encoding="utf-8")
     _print_table(this)
     for kind in ("scratch", "transfer"):

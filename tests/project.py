@@ -29,8 +29,9 @@ TINY = {
 
 
 def _is_result(name: str) -> bool:
-    """Whether the pipeline writes the file; the report reads frameworks.json and the records."""
-    return name.startswith("metrics/") and not name.startswith(("metrics/frameworks.json", "metrics/record/"))
+    """Whether the pipeline writes the file; the report reads what was measured besides, and the records."""
+    kept = ("metrics/frameworks.json", "metrics/gpu.json", "metrics/record/")
+    return name.startswith("metrics/") and not name.startswith(kept)
 
 
 class Project:

@@ -13,6 +13,31 @@ FRAMEWORKS = {
         "mindspore": {"seconds_per_epoch": 123.4, "latency_ms": {"median": 61.26}},
     },
 }
+NO_GPU = {"results": None}
+GPU = {
+    "device_name": "some card",
+    "driver": "570.1",
+    "torch": "2.13.0+cu130",
+    "date": "2026-12-01",
+    "results": {
+        "training": {
+            "reference": {"seconds_per_epoch": 14.26, "seconds": 29.4, "steps": 29554, "psnr": 29.876},
+            "short": {"target_psnr": 30.5, "seconds": [12.0, None, 14.0], "steps_per_epoch": 800},
+        },
+        "latency": [
+            {
+                "scale": scale,
+                "input_shape": shape,
+                "variants": {
+                    "plain": {"latency_ms": {"median": 0.61234}, "speedup": 1.0},
+                    "sub-pixel": {"latency_ms": {"median": 0.1}, "speedup": 6.12},
+                    "sub-pixel, CUDA graphs": {"not_timed": "off"},
+                },
+            }
+            for scale, shape in ((4, [8, 1, 64, 64]), (2, [1, 1, 1080, 1920]))
+        ],
+    },
+}
 
 
 def measurement(scale: int, data: str, psnr: float) -> Measurement:
@@ -40,7 +65,10 @@ def measurement(scale: int, data: str, psnr: float) -> Measurement:
 
 def test_ours_beside_the_published():
     text = markdown(
-        [measurement(4, "91-image", 31.11), measurement(2, "91-image", 37.77)], ["curves.png"], FRAMEWORKS
+        [measurement(4, "91-image", 31.11), measurement(2, "91-image", 37.77)],
+        ["curves.png"],
+        FRAMEWORKS,
+        NO_GPU,
     )
     assert "| FSRCNN-Torch | Tesla P100 | 30.44 | 210 |" in text
     assert "| **ours, from scratch** | some CPU, 2 threads | 31.11 | 1.2 |" in text
@@ -57,7 +85,7 @@ def test_ours_beside_the_published():
 
 @pytest.mark.parametrize("data", ["sample", "General-100"])
 def test_other_data_is_set_apart(data):
-    text = markdown([measurement(4, data, 31.11)], [], FRAMEWORKS)
+    text = markdown([measurement(4, data, 31.11)], [], FRAMEWORKS, NO_GPU)
     comparable, _, other = text.partition(f"## Not comparable: ×4, trained on {data}")
     assert "31.11" in other
     assert "31.11" not in comparable
@@ -70,7 +98,7 @@ def test_other_evaluation_sets_are_set_apart():
     on_set5, on_own = measurement(2, "91-image", 37.77), measurement(4, "91-image", 31.11)
     own = dict(on_own.evaluate)
     own["shots"] = own.pop("Set5")
-    text = markdown([on_own._replace(evaluate=own), on_set5], [], FRAMEWORKS)
+    text = markdown([on_own._replace(evaluate=own), on_set5], [], FRAMEWORKS, NO_GPU)
     comparable, _, other = text.partition("## Not comparable: evaluated on shots")
     assert "31.11" in other
     assert "31.11" not in comparable
@@ -88,7 +116,7 @@ def test_families_are_beside_each_other_through_degradations():
     clean, photo = measurement(4, "91-image", 31.11), measurement(4, "more", 29.99)
     clean.evaluate.update(degraded=degraded(25.4))
     photo.evaluate.update(degraded=degraded(26.47), degradation="photo")
-    text = markdown([photo, clean, measurement(2, "91-image", 37.77)], [], FRAMEWORKS)
+    text = markdown([photo, clean, measurement(2, "91-image", 37.77)], [], FRAMEWORKS, NO_GPU)
     published, _, grid = text.partition("## Through JPEG and other reductions")
     assert "| Set14, ×4 | bicubic | **ours, clean** | **ours, photo** |" in grid
     assert "| JPEG 75 | 25.50 | 25.40 (-0.10) | 26.47 (+0.97) |" in grid
@@ -101,7 +129,7 @@ def test_families_are_beside_each_other_through_degradations():
 
 
 def test_without_pictures_nothing_is_said_of_degradations():
-    assert "Through JPEG" not in markdown([measurement(4, "91-image", 31.11)], [], FRAMEWORKS)
+    assert "Through JPEG" not in markdown([measurement(4, "91-image", 31.11)], [], FRAMEWORKS, NO_GPU)
 
 
 def test_curves_are_a_picture(tmp_path: Path):
@@ -109,3 +137,22 @@ def test_curves_are_a_picture(tmp_path: Path):
     draw_curves({"scratch": rows, "transfer": rows}, tmp_path / "curves.png")
     with Image.open(tmp_path / "curves.png") as picture:
         assert picture.width == 1000
+
+
+def test_a_graphics_processor_stands_beside_the_published_ones():
+    text = markdown([], [], FRAMEWORKS, GPU)
+    training, inference = text.split("## Inference")
+    assert "| **ours, reference recipe** | some card | 29.88 after 29554 steps, 29 s | 14.3 |" in training
+    said = "30.50 reached by 2 of 3 seeds, in 13.0 s in the mean"
+    assert f"| **ours, short schedule** | some card | {said} |  |" in training
+    assert "| **ours, plain** | some card | 0.612 |" in inference
+    assert "| **ours, sub-pixel, CUDA graphs** | some card | not timed: off |" in inference
+    head = "some card, driver 570.1, torch 2.13.0+cu130, 2026-12-01"
+    assert f"| {head} | 8×1×64×64 at ×4, ms | 1×1×1080×1920 at ×2, ms |" in inference
+    assert "| sub-pixel | 0.1, 6.1 times as fast | 0.1, 6.1 times as fast |" in inference
+
+
+def test_without_a_graphics_processor_both_tables_say_so():
+    training, inference = markdown([], [], FRAMEWORKS, NO_GPU).split("## Inference")
+    assert "| ours, on a graphics processor |  | not measured (`make gpu-report`) |  |" in training
+    assert "| ours, on a graphics processor |  | not measured (`make gpu-report`) |" in inference

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
+from fsrcnn.evaluation import gpu_rows
 from fsrcnn.files import atomic
 from fsrcnn.limits import SCALES, Family, family_of
 
@@ -86,17 +87,22 @@ def headline(m: Measurement) -> tuple[str, str, dict[str, float]]:
 
 
 def markdown(
-    measurements: Sequence[Measurement], images: Iterable[str], frameworks: Mapping[str, Any]
+    measurements: Sequence[Measurement],
+    images: Iterable[str],
+    frameworks: Mapping[str, Any],
+    gpu: Mapping[str, Any],
 ) -> str:
     """The whole report.
 
-    `images` are the paths of its pictures, relative to it; `frameworks` is the content of
-    `metrics/frameworks.json`, which benchmarks/frameworks.py writes.
+    `images` are the paths of its pictures, relative to it; `frameworks` and `gpu` are the contents
+    of `metrics/frameworks.json` and `metrics/gpu.json`, written by the scripts of these names in benchmarks/.
     """
     clean = [m for m in measurements if m.family == "clean"]
     ours = {m.scale: m for m in clean if m.evaluate["train_data"] == TRAIN_DATA}
     other = [m for m in clean if m.evaluate["train_data"] != TRAIN_DATA]
-    parts = ["# Report", _training(ours.get(4), frameworks), _inference(ours.get(4), frameworks)]
+    parts = ["# Report", _training(ours.get(4), frameworks, gpu), _inference(ours.get(4), frameworks, gpu)]
+    if gpu["results"] is not None:
+        parts.append(_table(*gpu_rows.latency(gpu)))
     if ours:
         parts.append(
             "## Quality\n\nMean of the images, on Y: PSNR in dB / SSIM. Compare within one protocol only."
@@ -142,9 +148,9 @@ def draw_curves(curves: Mapping[str, Sequence[Mapping[str, float | None]]], path
         figure.savefig(temporary, dpi=100, metadata={"Software": None})
 
 
-def _training(m: Measurement | None, frameworks: Mapping[str, Any]) -> str:
+def _training(m: Measurement | None, frameworks: Mapping[str, Any], gpu: Mapping[str, Any]) -> str:
     device = _device(frameworks["device_name"], frameworks["threads"])
-    rows: list[Sequence[str]] = list(PUBLISHED_TRAINING)
+    rows: list[Sequence[str]] = [*PUBLISHED_TRAINING, *gpu_rows.training(gpu)]
     rows += [
         (
             f"reference recipe, {FRAMEWORKS[name]}",
@@ -165,9 +171,9 @@ def _training(m: Measurement | None, frameworks: Mapping[str, Any]) -> str:
     return f"## Training, ×4\n\n{_table(['model', 'device', 'Set5 PSNR', 's an epoch'], rows)}\n\n{note}"
 
 
-def _inference(m: Measurement | None, frameworks: Mapping[str, Any]) -> str:
+def _inference(m: Measurement | None, frameworks: Mapping[str, Any], gpu: Mapping[str, Any]) -> str:
     both = _device(frameworks["device_name"], frameworks["threads"])
-    rows: list[Sequence[str]] = list(PUBLISHED_INFERENCE)
+    rows: list[Sequence[str]] = [*PUBLISHED_INFERENCE, *gpu_rows.inference(gpu)]
     rows += [
         (f"plain {FRAMEWORKS[name]}, side by side", both, f"{r['latency_ms']['median']:.1f}")
         for name, r in frameworks["results"].items()
