@@ -34,6 +34,12 @@ def upscaled(engine: Engine) -> np.ndarray:
     return made.astype(int)
 
 
+def enlarged(engine: Engine, dtype: type) -> np.ndarray:
+    made = np.empty((55, 301), dtype)
+    engine.plane(RGB[..., 0].astype(dtype), made, (-0.5, 3.25, 200, 40.75), 255)
+    return made.astype(int)
+
+
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("instructions", compiling.INSTRUCTION_SETS["x86_64"], ids=lambda each: each.name)
 def test_instruction_sets_of_x86(tmp_path, monkeypatch, instructions, scale):
@@ -52,7 +58,10 @@ def test_instruction_sets_of_x86(tmp_path, monkeypatch, instructions, scale):
     engine = native.load(network, 2)
     assert_equal(engine(Y), network)
     monkeypatch.undo()
-    assert np.abs(upscaled(engine) - upscaled(native.load(network, 1))).max() <= 1
+    usual = native.load(network, 1)
+    assert np.abs(upscaled(engine) - upscaled(usual)).max() <= 1
+    for dtype in (np.uint8, np.uint16):
+        assert np.abs(enlarged(engine, dtype) - enlarged(usual, dtype)).max() <= 1
 
 
 HARNESS = """

@@ -1,4 +1,4 @@
-"""How `native.c` and `picture.c` become a library: what compiles them, with what flags, for what processors.
+"""How the engine in C becomes a library: what compiles it, with what flags, for what processors.
 
 Used where the package is built (setup.py), for the shapes of network that it carries, and where it runs, for
 all others. Imports nothing but the standard library, since a build has nothing else.
@@ -27,7 +27,7 @@ from fsrcnn.system import usable_cores
 log = logging.getLogger(__name__)
 
 TIMEOUT = 120  # seconds for the compiler, which takes two
-SOURCES = ("native.c", "picture.c")  # in one piece
+SOURCES = ("native.c", "picture.c", "plane.c")  # in one piece
 FLAGS = ("-O3", "-ffp-contract=fast", "-fPIC", "-shared", "-pthread")
 FOLDER = Path(__file__).with_name("libraries")  # of those that the package carries
 

@@ -1,4 +1,4 @@
-"""The compiled `native.c` and `picture.c` as functions of arrays."""
+"""The compiled `native.c`, `picture.c` and `plane.c` as functions of arrays."""
 
 import ctypes
 
@@ -25,16 +25,41 @@ class _Picture(ctypes.Structure):
     )
 
 
+class _Axis(ctypes.Structure):
+    _fields_ = (
+        ("given", ctypes.c_long),
+        ("made", ctypes.c_long),
+        ("start", ctypes.c_double),
+        ("stop", ctypes.c_double),
+    )
+
+
+class _Plane(ctypes.Structure):
+    """As plane.c has it."""
+
+    _fields_ = (
+        ("given", ctypes.c_void_p),
+        ("made", ctypes.c_void_p),
+        ("given_stride", ctypes.c_long),
+        ("made_stride", ctypes.c_long),
+        ("bytes", ctypes.c_long),
+        ("peak", ctypes.c_long),
+        ("across", _Axis),
+        ("down", _Axis),
+    )
+
+
 class Engine:
     """A network in a library that was compiled for its shape; it may be called from several threads at once.
 
-    Its own threads, `threads` with the caller's, live as long as a call and wait asleep. Both functions raise
+    Its own threads, `threads` with the caller's, live as long as a call and wait asleep. All functions raise
     `MemoryError` when there is none for the line buffers, half a megabyte a thread.
     """
 
     def __init__(self, library: ctypes.CDLL, network: Weights, threads: int) -> None:
         library.upscale.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_long] * 4
         library.upscale_pixels.argtypes = [ctypes.c_void_p, ctypes.POINTER(_Picture), ctypes.c_long]
+        library.upscale_plane.argtypes = [ctypes.POINTER(_Plane)]
         self.library = library
         self.weights = packed(network, library.max_group())
         self.scale = network.scale
@@ -77,6 +102,30 @@ class Engine:
         )
         if self.library.upscale_pixels(self.weights.ctypes.data, picture, self.threads):
             raise MemoryError("no memory for the network's line buffers")
+
+    def plane(self, given: np.ndarray, made: np.ndarray, box: tuple[float, ...], peak: int) -> None:
+        """Enlarge a plane by the cubic (a = -1/2) and without the network, (h, w) -> (H, W), in this thread.
+
+        Both are uint8, or uint16 of 0..peak, and `made` has no fewer samples for what it covers of `given`:
+        the `box`, which is left, top, right and bottom in samples. It may reach one beyond an edge, where all
+        is as at the edge. Rows may lie apart; their samples may not.
+        """
+        assert made.dtype == given.dtype, "made has another type"
+        assert given[0].flags.c_contiguous, "samples lie apart"
+        assert made[0].flags.c_contiguous, "samples lie apart"
+        (height, width), (rows, columns), (left, top, right, bottom) = given.shape, made.shape, box
+        plane = _Plane(
+            given.ctypes.data,
+            made.ctypes.data,
+            given.strides[0] // given.itemsize,
+            made.strides[0] // made.itemsize,
+            given.itemsize,
+            peak,
+            _Axis(width, columns, left, right),
+            _Axis(height, rows, top, bottom),
+        )
+        if self.library.upscale_plane(plane):
+            raise MemoryError("no memory for the rows of a plane")
 
 
 def packed(network: Weights, max_group: int) -> Array:

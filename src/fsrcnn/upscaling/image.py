@@ -73,6 +73,24 @@ class Upscaler:
         large = tiled(self._network, unit, self.scale, self.margin)
         return _quantized((large - np.float32(black)) / np.float32(white), peak, y.dtype)
 
+    def plane(
+        self, plane: np.ndarray, shape: tuple[int, int], box: tuple[float, ...], peak: int
+    ) -> np.ndarray:
+        """A plane of whole numbers, 0..`peak`, by bicubic interpolation alone: (h, w) -> `shape`, same type.
+
+        `box` is what the result covers of the plane: left, top, right, bottom in samples. It may reach one
+        beyond an edge, where all is as at the edge.
+        """
+        if isinstance(self.backend.run, Engine):
+            output = np.empty(shape, plane.dtype)
+            self.backend.run.plane(plane, output, box, peak)
+            return output
+        wider = np.pad(plane, 1, mode="edge").astype(np.float32)
+        left, top, right, bottom = (side + 1 for side in box)
+        sides = (left, top, right, bottom)
+        large = Image.fromarray(wider).resize(shape[::-1], Image.Resampling.BICUBIC, box=sides)
+        return np.asarray(large).round().clip(0, peak).astype(plane.dtype)
+
     def _empty(self, image: np.ndarray) -> np.ndarray:
         height, width, *channels = image.shape
         return np.empty((height * self.scale, width * self.scale, *channels), image.dtype)

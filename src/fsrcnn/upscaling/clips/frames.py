@@ -11,7 +11,6 @@ import numpy as np
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
-from PIL import Image
 
 from fsrcnn.upscaling.clips.colour_tags import FULL, LIMITED, SITINGS, ColourTags
 from fsrcnn.upscaling.colour import BLACK, RANGE
@@ -94,7 +93,7 @@ def _upscaled_yuv(frame: VideoFrame, form: Form, tags: ColourTags, upscaler: Ups
     for i, plane in enumerate(others):
         if chroma:
             subsampling = (form.across, form.down)
-            plane[:] = upscale_chroma(chroma[i], plane.shape, upscaler.scale, subsampling, tags.siting)
+            plane[:] = upscale_chroma(chroma[i], plane.shape, subsampling, tags.siting, form.bits, upscaler)
         else:
             plane[:] = 1 << (form.bits - 1)
     return large
@@ -112,22 +111,23 @@ def upscale_luma(y: np.ndarray, full: bool, bits: int, upscaler: Upscaler) -> np
 
 
 def upscale_chroma(
-    chroma: np.ndarray, shape: tuple[int, int], scale: int, subsampling: tuple[int, int], siting: str
+    chroma: np.ndarray,
+    shape: tuple[int, int],
+    subsampling: tuple[int, int],
+    siting: str,
+    bits: int,
+    upscaler: Upscaler,
 ) -> np.ndarray:
-    """A chroma plane, (h, w) -> `shape` of 4:2:0 at `scale` times the luma, by bicubic interpolation.
+    """A chroma plane, (h, w) -> `shape` of 4:2:0 at the new resolution, by bicubic interpolation.
 
     `subsampling` is the columns and rows of luma to a sample in `chroma`. The result has the same siting:
     each sample moves by the part of a pixel that keeps it beside its luma.
     """
     (left, right), (top, bottom) = (
-        _interval(count, scale, luma, offset)
+        _interval(count, upscaler.scale, luma, offset)
         for count, luma, offset in zip(reversed(shape), subsampling, SITINGS[siting], strict=True)
     )
-    wider = np.pad(chroma, 1, mode="edge")  # the interval may begin or end outside
-    image = Image.fromarray(wider if chroma.dtype == np.uint8 else wider.astype(np.float32))
-    box = (left + 1, top + 1, right + 1, bottom + 1)
-    large = np.asarray(image.resize(shape[::-1], Image.Resampling.BICUBIC, box=box))
-    return large if chroma.dtype == np.uint8 else large.round().clip(0, 1023).astype(chroma.dtype)
+    return upscaler.plane(chroma, shape, (left, top, right, bottom), (1 << bits) - 1)
 
 
 def _interval(count: int, scale: int, luma: int, offset: float) -> tuple[float, float]:
