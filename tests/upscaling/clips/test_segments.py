@@ -18,6 +18,8 @@ from fsrcnn.upscaling.planning import Encoding
 pytest.importorskip("av", reason="PyAV is not installed; pip install 'fsrcnn[video]'")
 
 from fsrcnn.upscaling.clips import segments, survey, work
+from fsrcnn.upscaling.clips.colour_tags import chroma_siting
+from fsrcnn.upscaling.clips.encoding import light_of
 from fsrcnn.upscaling.clips.reading import opened
 from fsrcnn.upscaling.clips.source import Source
 from tests.upscaling.clips.making import (
@@ -155,7 +157,11 @@ def contents(clip):
         *(frames, packets, names, video.duration, video.average_rate, video.sample_aspect_ratio),
         *(codec.codec_tag, codec.pix_fmt, codec.width, codec.height, clip.frames[0].rotation),
         *([stream.metadata for stream in clip.streams], clip.metadata, clip.chapters),
+        *(chroma_siting(clip.frames[0]), light_of(clip.frames[0])),
     )
+
+
+LIGHT = "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1):max-cll=1000,400"
 
 
 @pytest.mark.parametrize(
@@ -170,7 +176,9 @@ def contents(clip):
 )
 def test_joined_without_a_trace(tmp_path, codec, pixels, name, target, caplog):
     stamps = [40 * i + 9 * (i % 3) for i in range(24)]
-    options = {"tags": (2, 1, 1, 1), "chroma_sample_location": "topleft"} if "yuv" in pixels else {}
+    options = {"tags": (1, 9, 9, 16), "chroma_sample_location": "topleft"} if "yuv" in pixels else {}
+    if codec == "libx265":
+        options["x265-params"] = f"lossless=1:log-level=none:{LIGHT}"
     silent = write(
         tmp_path / f"s.{name}", pictures(24), codec, pixels, stamps=stamps, lasts=[40] * 24, **options
     )
@@ -181,6 +189,7 @@ def test_joined_without_a_trace(tmp_path, codec, pixels, name, target, caplog):
     caplog.clear()
     made = resume(source, tmp_path / target)
     assert contents(made) == contents(plain)
+    assert bool(light_of(made.frames[0])) == (codec == "libx265")
     assert sorted(caplog.text.split("; ")) == sorted(said.split("; "))
     for frame, other in zip(made.frames, plain.frames, strict=True):
         a, b = (f.to_ndarray(format="rgb24").astype(int) for f in (frame, other))
