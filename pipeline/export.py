@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import onnx
 import stage
 import torch
+from onnx import load_from_string
 
 from fsrcnn.errors import InputError
 from fsrcnn.export.opencv_graph import constants
@@ -40,9 +40,7 @@ def export() -> None:
     named = replace(trained, metadata={**trained.metadata, "weights_sha256": sha256(path)})
     model = TARGETS["onnx"](named)
     network = network_of(trained)
-    largest = difference(
-        onnx.load_from_string(model), lambda y: network(torch.from_numpy(y)).detach().numpy()
-    )
+    largest = difference(load_from_string(model), lambda y: network(torch.from_numpy(y)).detach().numpy())
     if not largest <= LIMIT:
         raise InputError(
             f"{path}: its ONNX form differs from the network by {largest:.1g}, more than {LIMIT}; "

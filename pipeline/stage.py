@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import installed  # noqa: F401  # ends the stage where a package is missing
 import yaml
 
 # A queued experiment runs in a copy of the repository, which must not import the installed package.
