@@ -165,6 +165,31 @@ def test_model_gives_what_the_library_gives(client, root, tmp_path):
     assert not [name for name in stored if name.endswith((".pkl", ".pickle", ".pt", ".pth"))]
 
 
+UPSCALE = """
+import sys
+from importlib.metadata import packages_distributions
+
+before = set(sys.modules)
+import numpy as np
+from fsrcnn import upscale
+
+upscale(np.zeros((8, 8, 3), np.uint8), scale=2)
+of = packages_distributions()
+print(*{name for module in {*sys.modules} - before for name in of.get(module.partition(".")[0], [])})
+"""
+
+
+def test_model_requires_what_upscaling_imports(client, tmp_path):
+    done = subprocess.run([sys.executable, "-c", UPSCALE], capture_output=True, text=True, check=True)
+    imported = {name.lower() for name in done.stdout.split()} - {"fsrcnn"}
+    path, _ = make_weights(tmp_path / "x2.safetensors", seed=6)
+    with runs.training_run("requirements", output=OUTPUT, params={}, tags={}) as run:
+        run.model(path)
+    file = Path(mlflow.artifacts.download_artifacts(model_uri(client, run))) / "requirements.txt"
+    required = {line.partition("==")[0] for line in file.read_text().split()}
+    assert required == {"mlflow", *imported}
+
+
 def test_add_to_run_finds_the_run_by_its_weights(client, root, tmp_path, monkeypatch):
     path, _ = make_weights(tmp_path / "x2.safetensors", seed=2)
     figure = tmp_path / "set5.png"

@@ -13,15 +13,7 @@ from fsrcnn import files
 from fsrcnn.network.weights import read_metadata
 
 # What `pyfunc` imports, this package aside: the model carries a copy of that.
-PACKAGES = (
-    "mlflow",
-    "numpy",
-    "pillow",
-    "pydantic",
-    "safetensors",
-    "tifffile",
-    "torch",
-)
+PACKAGES = ("mlflow", "numpy", "pillow", "safetensors")
 # One image, since images differ in size: (h, w, 3) RGB or (h, w, 1) grey.
 IMAGE = TensorSpec(np.dtype(np.uint8), (-1, -1, -1))
 SIGNATURE = ModelSignature(
@@ -42,9 +34,8 @@ def log_model(weights_path: Path) -> str:
         code_paths=[str(Path(__file__).parents[1])],
         signature=SIGNATURE,
         input_example=EXAMPLE,
-        # Given, because MLflow would spend a minute on finding them out. A local version label
-        # ("+cpu") is left out: the package index does not know it.
-        pip_requirements=[f"{p}=={version(p).partition('+')[0]}" for p in PACKAGES],
+        # Given, because MLflow would spend a minute on finding them out.
+        pip_requirements=[f"{package}=={version(package)}" for package in PACKAGES],
         metadata=read_metadata(weights_path),
         tags=weights_tags(weights_path),
     )
