@@ -78,3 +78,15 @@ def test_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"out\.txt: cannot be written: "), atomic(tmp_path / "file/out.txt"):
         pass
+
+
+@pytest.mark.parametrize("name", ["a[1].png", "_" * 251 + ".png"])
+def test_leftovers_of_a_path_are_removed_and_no_others(tmp_path, name):
+    path, other = tmp_path / name, tmp_path / ".a1.tmp-01234567.png"
+    other.touch()
+    path.touch()
+    with atomic(path) as temporary:
+        files.remove_leftovers(path)
+        assert not temporary.exists()
+        temporary.touch()
+    assert sorted(tmp_path.iterdir()) == sorted([other, path])

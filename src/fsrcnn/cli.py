@@ -36,6 +36,7 @@ examples:
   fsrcnn upscale holidays --skip-existing         goes on where it was interrupted
   fsrcnn upscale clip.mp4                         writes clip_x4.mp4, with its sound
   fsrcnn upscale clip.mp4 --resume                goes on after the last segment that was finished
+  fsrcnn upscale library -o large --ray auto      over all machines of a Ray cluster
   fsrcnn upscale photo.jpg --for clean            the network for pictures without compression
   fsrcnn upscale photo.jpg --weights models/x4/scratch.safetensors
   fsrcnn upscale photo.jpg --model models:/fsrcnn-x4@champion
@@ -156,6 +157,14 @@ def argument_parser() -> argparse.ArgumentParser:
         "--resume",
         action="store_true",
         help="write clips in segments, and go on with those of a run that was stopped",
+    )
+    command.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        nargs="?",
+        const="",
+        help="spread the files over a Ray cluster, such as auto or HOST:6379; without ADDRESS "
+        "that of RAY_ADDRESS, else this machine's cores (docs/scale.md)",
     )
     command.add_argument("-v", "--verbose", action="store_true", help="say which network each file gets")
     command.set_defaults(run=_upscale)

@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, and the digest that names their contents."""
 
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ from fsrcnn.errors import InputError
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 LONGEST_NAME = 255  # bytes
+TOKEN = 8  # characters by which temporary files of one path differ
 
 
 @contextmanager
@@ -25,7 +27,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
     Raises `InputError` when the folder cannot be written, or the disk is full while the caller writes.
     """
-    temporary = path.with_name(_temporary_name(path))
+    temporary = _temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch(exist_ok=False)
@@ -45,11 +47,22 @@ def atomic(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _temporary_name(path: Path) -> str:
-    """`.NAME.tmp-*`, not longer than the 255 bytes that a file system allows."""
-    end = f".tmp-{secrets.token_hex(4)}{path.suffix}"
-    room = LONGEST_NAME - 1 - len(os.fsencode(end))
-    return f".{os.fsencode(path.stem)[:room].decode(errors='ignore')}{end}"
+def remove_leftovers(path: Path) -> None:
+    """Delete what `atomic` left beside `path` when its process was killed."""
+    start, end = map(glob.escape, _around(path))
+    for leftover in path.parent.glob(f"{start}{'?' * TOKEN}{end}"):
+        leftover.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    start, end = _around(path)
+    return path.with_name(f"{start}{secrets.token_hex(TOKEN // 2)}{end}")
+
+
+def _around(path: Path) -> tuple[str, str]:
+    """What `.NAME.tmp-*` has around its token, cut to the 255 bytes that a file system allows."""
+    room = LONGEST_NAME - len(os.fsencode(f"..tmp-{path.suffix}")) - TOKEN
+    return f".{os.fsencode(path.stem)[:room].decode(errors='ignore')}.tmp-", path.suffix
 
 
 @contextmanager
@@ -59,7 +72,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     What `path` held is gone then; on failure it stays, and the temporary folder is deleted.
     Raises `InputError` when the folder cannot be written.
     """
-    outer = path.with_name(_temporary_name(path))
+    outer = _temporary(path)
     new, old = outer / "new", outer / "old"
     try:
         new.mkdir(parents=True)

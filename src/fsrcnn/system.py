@@ -28,7 +28,10 @@ def processor_flags() -> set[str]:
 
 
 def usable_cores() -> int:
-    """The cores that this process may run on."""
+    """The cores that this process may run on; PYTHON_CPU_COUNT overrides it, as in Python from 3.13 on."""
+    share = os.environ.get("PYTHON_CPU_COUNT", "")
+    if share.isdecimal() and int(share):  # "default" is another word that it may hold
+        return int(share)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -11,7 +11,7 @@ from PIL import Image
 
 from fsrcnn.cli import main
 from fsrcnn.pictures.reading import read
-from fsrcnn.upscaling import command
+from fsrcnn.upscaling import one_file
 from tests.signals import heeded
 
 NAMES_ON_THE_COMMAND_LINE = ("a.png", "b.jpg", "c.jfif")
@@ -103,14 +103,14 @@ def test_skip_existing_goes_on(tmp_path, capsys):
 def test_every_exception_of_one_file_stays_with_it(tmp_path, capsys, monkeypatch, error):
     for name in ("a.png", "b.png", "c.png"):
         draw(tmp_path / "in" / name)
-    real = command.read
+    real = one_file.read
 
     def fails_once(path, limit):
         if path.name == "b.png":
             raise error
         return real(path, limit)
 
-    monkeypatch.setattr(command, "read", fails_once)
+    monkeypatch.setattr(one_file, "read", fails_once)
     assert upscale(tmp_path / "in") == 1
     assert names(tmp_path / "in_x4") == ["a.png", "c.png"]
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("fsrcnn: ")]

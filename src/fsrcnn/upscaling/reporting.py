@@ -7,9 +7,14 @@ from fsrcnn.errors import InputError
 
 def report(error: InputError | str) -> None:
     """One line on stderr, even where a file's name holds line breaks or is no text."""
+    say(f"fsrcnn: {printable(str(error))}\n")
+
+
+def say(lines: str) -> None:
+    """Whole lines on stderr, above a progress bar."""
     from tqdm import tqdm  # a fifth of the time to start; most runs need none of it
 
-    tqdm.write(f"fsrcnn: {printable(str(error))}", file=sys.stderr)
+    tqdm.write(lines, file=sys.stderr, end="")
 
 
 def printable(text: str) -> str:
