@@ -11,7 +11,7 @@ import torch
 from fsrcnn.data.prepared import joined, training_sets
 from fsrcnn.device import Device, MindSporeDevice, description, framework_version
 from fsrcnn.errors import InputError
-from fsrcnn.files import sha256, write_json
+from fsrcnn.files import sha256, write_csv, write_json
 from fsrcnn.network import checkpoint
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.settings import DegradationName, TrainSettings
@@ -47,6 +47,8 @@ def record_training(
     source: Path | None = None,
 ) -> None:
     """Train, log to MLflow as it goes, and write `models/x<scale>/<kind>.safetensors` and `.json`.
+
+    While it trains, and when it was interrupted, the curve so far is in `models/x<scale>/<kind>.csv`.
 
     `kind` is "scratch" or "transfer", `recipe` "ours" or "reference"; `folder` holds the training sets;
     `source` are the weights that a transfer started from. A training that was interrupted goes on, and so
@@ -92,6 +94,8 @@ def record_training(
         fit(network, data, settings, device=device, seed=seed, state=state, workers=workers)
         return
 
+    saved, live = state.load(), path.with_suffix(".csv")
+    rows = saved["curve"] if saved else []
     runs.connect(stage.repository_root())
     with runs.training_run(
         f"x{network.scale} {kind}",
@@ -102,12 +106,17 @@ def record_training(
         description=f"FSRCNN({network.d}, {network.s}, {network.m}) at x{network.scale}, "
         f"{'from scratch' if kind == 'scratch' else 'transferred'}, trained on {train_data}.",
         source=source,
-        resume=state.load() is not None,
+        resume=saved is not None,
     ) as run:
 
-        def log_epoch(row: Epoch) -> None:
+        def track(row: Epoch) -> None:
             values = {METRICS[key]: value for key, value in row._asdict().items() if key in METRICS}
             run.metrics(row.epoch, {key: value for key, value in values.items() if value is not None})
+
+        def log_epoch(row: Epoch) -> None:
+            rows.append(row._asdict())
+            write_csv(live, rows)
+            track(row)
 
         if isinstance(device, MindSporeDevice):
             from fsrcnn.mindspore import loop as mindspore_training  # needs MindSpore
@@ -127,7 +136,7 @@ def record_training(
                 workers=workers,
             )
         for row in curve:
-            log_epoch(row)  # those that an interrupted training had before it could log them
+            track(row)  # those that an interrupted training had before it could log them
         metadata = {"train_data": train_data, "kind": kind, "seed": str(seed)}
         if degradation != "none":
             metadata["degradation"] = degradation
@@ -149,6 +158,7 @@ def record_training(
     }
     write_json(path.with_suffix(".json"), record)
     state.remove()
+    live.unlink(missing_ok=True)
 
 
 def _join(device: Device, settings: TrainSettings) -> Workers:

@@ -3,7 +3,6 @@
 python pipeline/report.py --source-scale 3
 """
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import stage
 
 from fsrcnn.evaluation.report import Measurement, draw_curves, headline, markdown
-from fsrcnn.files import atomic, write_json
+from fsrcnn.files import atomic, write_csv, write_json
 from fsrcnn.tracking import runs
 
 RECORD = Path("metrics/record")  # of each scale, written by scripts/record.py
@@ -33,7 +32,7 @@ def report() -> None:
     train = {**head, **{name: _last_epoch(training) for name, training in trainings.items()}}
     write_json(Path("metrics/train.json"), train)
     for name, training in trainings.items():
-        _write_curve(Path(f"metrics/curves/{name}.csv"), training["curve"])
+        write_csv(Path(f"metrics/curves/{name}.csv"), training["curve"])
     picture = Path("metrics/curves.png")
     draw_curves({name: training["curve"] for name, training in trainings.items()}, picture)
 
@@ -59,18 +58,11 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def _write_curve(path: Path, rows: list[dict[str, Any]]) -> None:
-    with atomic(path) as temporary, temporary.open("w", newline="") as file:
-        table = csv.DictWriter(file, list(rows[0]))
-        table.writeheader()
-        table.writerows(rows)
-
-
 def _last_epoch(record: dict[str, Any]) -> dict[str, Any]:
     last = record["curve"][-1]
     return {
         "scale": record["scale"],
-        "run_id": record.get("run_id"),  # networks of before 2026-11-26 do not name it
+        "run_id": record["run_id"],
         "epochs": last["epoch"],
         "steps": last["step"],
         "seconds": round(last["seconds"], 1),

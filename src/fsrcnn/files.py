@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, and the digest that names their contents."""
 
+import csv
 import errno
 import glob
 import hashlib
@@ -7,7 +8,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -102,6 +103,14 @@ def write_json(path: Path, value: object) -> None:
     """Write `value` as indented JSON, atomically."""
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write `rows`, at least one and all with the keys of the first, as a table with a header, atomically."""
+    with atomic(path) as temporary, temporary.open("w", newline="") as file:
+        table = csv.DictWriter(file, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
 
 
 def sha256(path: Path) -> str:
