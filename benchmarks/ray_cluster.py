@@ -25,6 +25,7 @@ ENCLOSE = ("unshare", "--net") if ROOT else ("unshare", "--net", "--map-root-use
 ENTER = ("nsenter", "--net") if ROOT else ("nsenter", "--net", "--user", "--preserve-credentials")
 SIOCSIFFLAGS = 0x8914
 UP = 0x41  # IFF_UP and IFF_RUNNING
+STARTS = 3  # Ray gives up on a node after 30 s, which are too few on a machine that is busy
 OBJECTS = 80 * 2**20  # bytes of each node's object store, of which upscaling needs next to nothing
 
 
@@ -62,19 +63,25 @@ def possible() -> bool:
 @contextmanager
 def running(nodes: int) -> Iterator[Cluster]:
     """A cluster of so many nodes of one core each, beside the first one."""
+    cluster = _started(nodes)
+    try:
+        yield cluster
+    finally:
+        cluster.process.communicate()  # the end of its stdin ends it
+
+
+def _started(nodes: int) -> Cluster:
     command = [*ENCLOSE, sys.executable, __file__, str(nodes)]
-    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "150"}
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
-    ) as process:
-        assert process.stdin and process.stdout
-        try:
-            address = process.stdout.readline().strip()
-            if not address:
-                raise RuntimeError("the Ray cluster did not start")
-            yield Cluster(address, process)
-        finally:
-            process.stdin.close()  # which ends it
+    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
+    for _ in range(STARTS):
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
+        )
+        assert process.stdout
+        if address := process.stdout.readline().strip():
+            return Cluster(address, process)
+        process.communicate()
+    raise RuntimeError("the Ray cluster did not start")
 
 
 def _main(nodes: int) -> None:
