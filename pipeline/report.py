@@ -11,6 +11,7 @@ import stage
 
 from fsrcnn.evaluation.report import Measurement, draw_curves, headline, markdown
 from fsrcnn.files import atomic, write_csv, write_json
+from fsrcnn.network import weights
 from fsrcnn.tracking import runs
 
 RECORD = Path("metrics/record")  # of each scale, written by scripts/record.py
@@ -34,10 +35,11 @@ def report() -> None:
     for name, training in trainings.items():
         write_csv(Path(f"metrics/curves/{name}.csv"), training["curve"])
     picture = Path("metrics/curves.png")
+    family = weights.load(Path(f"models/x{scale}/scratch.safetensors")).family
     draw_curves({name: training["curve"] for name, training in trainings.items()}, picture)
 
     this = Measurement(
-        train, _read(Path("metrics/evaluate.json")), _read(Path("metrics/benchmark.json")), "this run"
+        train, _read(Path("metrics/evaluate.json")), _read(Path("metrics/benchmark.json")), "this run", family
     )
     write_json(Path("metrics/summary.json"), _summary(this))
     recorded = [Measurement(**_read(path)) for path in sorted(RECORD.glob("*.json"))]

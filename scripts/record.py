@@ -1,4 +1,4 @@
-"""Keep this run's figures as those of its network: `metrics/record/x<scale>.json`, or `photo-x<scale>.json`.
+"""Keep this run's figures as those of its network: `metrics/record/x<scale>.json`, `photo-x<scale>.json`, …
 
     python scripts/record.py
 
@@ -11,7 +11,8 @@ import subprocess
 from pathlib import Path
 
 from fsrcnn.files import write_json
-from fsrcnn.limits import family_of, network_name
+from fsrcnn.limits import network_name
+from fsrcnn.network import weights
 
 METRICS = ("train", "evaluate", "benchmark")
 
@@ -22,9 +23,9 @@ def main() -> None:
     scale = record["evaluate"]["scale"]
     assert record["train"]["scale"] == record["benchmark"]["scale"] == scale, "figures of two runs"
     commit = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], text=True).strip()
-    family = family_of(record["evaluate"]["degradation"])
+    family = weights.load(Path(f"models/x{scale}/scratch.safetensors")).family
     path = Path(f"metrics/record/{network_name(scale, family)}.json")
-    write_json(path, record | {"origin": f"code of {commit}"})
+    write_json(path, record | {"origin": f"code of {commit}", "family": family})
     print(path)
 
 

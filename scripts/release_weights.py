@@ -3,8 +3,9 @@
     python scripts/release_weights.py
 
 Run it after `dvc repro`, on a commit that holds that run's metrics: the commit is written into the
-file `src/fsrcnn/network/released/x<scale>.safetensors`, or `photo-x<scale>.safetensors` where it was trained
-with `data.degradation: photo`, beside scale, d, s, m, data, seed and Set5 PSNR.
+file `src/fsrcnn/network/released/x<scale>.safetensors` (`photo-x<scale>.safetensors` where it was trained
+with `data.degradation: photo`, `photo-s-x<scale>.safetensors` for FSRCNN-s), beside scale, d, s, m, data,
+seed and Set5 PSNR.
 """
 
 import json
@@ -12,7 +13,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
-from fsrcnn.limits import family_of, network_name
+from fsrcnn.limits import network_name
 from fsrcnn.network import weights
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,7 +30,7 @@ def main() -> None:
         for protocol, methods in evaluation["Set5"].items()
     }
     network = weights.load(trained)
-    name = network_name(scale, family_of(network.metadata.get("degradation", "none")))
+    name = network_name(scale, network.family)
     target = ROOT / f"src/fsrcnn/network/released/{name}.safetensors"
     metadata = {**network.metadata, **psnr, "commit": commit, "license": "MIT"}
     weights.save(replace(network, metadata=metadata), target)

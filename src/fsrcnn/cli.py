@@ -66,7 +66,8 @@ A model of MLflow also answers JSON by MLflow's protocol at /invocations.
 EXPORT = """\
 Write a trained network as a file for other programs; docs/everywhere.md says how each loads it.
 
-WEIGHTS  a released network: x2, x3, x4, or photo-x2, photo-x3, photo-x4 for compressed pictures;
+WEIGHTS  a released network: x2, x3, x4, or photo-x2, photo-x3, photo-x4 for compressed pictures, or
+         photo-s-x2, photo-s-x3, photo-s-x4, which are the smaller FSRCNN-s;
          a .safetensors file that training wrote; or a model in the MLflow store that MLFLOW_TRACKING_URI
          names, such as models:/fsrcnn-x4@champion.
 """
@@ -124,7 +125,8 @@ def argument_parser() -> argparse.ArgumentParser:
         dest="family",
         choices=("auto", *FAMILIES),
         default="auto",
-        help="the released network for clean pictures, or for photos that were compressed; "
+        help="the released network for clean pictures, or for photos that were compressed (photo-s: smaller "
+        "and faster, less exact); "
         "default: auto, by what each file says",
     )
     command.add_argument(

@@ -40,7 +40,7 @@ GPU = {
 }
 
 
-def measurement(scale: int, data: str, psnr: float) -> Measurement:
+def measurement(scale: int, data: str, psnr: float, family: str = "clean") -> Measurement:
     method = {"psnr": psnr, "ssim": 0.9}
     kind = {"seconds_per_epoch": 1.25, "steps": 20, "epochs": 2}
     return Measurement(
@@ -60,6 +60,7 @@ def measurement(scale: int, data: str, psnr: float) -> Measurement:
             "backends": {"native": {"latency_ms": {"median": 4.14}}},
         },
         origin=f"origin of {scale}",
+        family=family,
     )
 
 
@@ -113,9 +114,9 @@ def degraded(psnr: float) -> dict[str, dict[str, dict[str, float]]]:
 
 
 def test_families_are_beside_each_other_through_degradations():
-    clean, photo = measurement(4, "91-image", 31.11), measurement(4, "more", 29.99)
+    clean, photo = measurement(4, "91-image", 31.11), measurement(4, "more", 29.99, "photo")
     clean.evaluate.update(degraded=degraded(25.4))
-    photo.evaluate.update(degraded=degraded(26.47), degradation="photo")
+    photo.evaluate.update(degraded=degraded(26.47))
     text = markdown([photo, clean, measurement(2, "91-image", 37.77)], [], FRAMEWORKS, NO_GPU)
     published, _, grid = text.partition("## Through JPEG and other reductions")
     assert "| Set14, ×4 | bicubic | **ours, clean** | **ours, photo** |" in grid

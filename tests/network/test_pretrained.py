@@ -9,6 +9,7 @@ from fsrcnn.download.folder import read_folder
 from fsrcnn.download.sets import PROTOCOLS
 from fsrcnn.errors import InputError
 from fsrcnn.evaluation.scores import evaluate, summarize
+from fsrcnn.limits import FAMILIES
 from fsrcnn.network import checkpoint, weights
 from fsrcnn.network.model import FSRCNN, weight_count
 from fsrcnn.network.weights import released
@@ -16,11 +17,11 @@ from fsrcnn.network.weights import released
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize("family", ["clean", "photo"])
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_released_networks_are_ready_to_use(scale, family):
     network = fsrcnn.load_pretrained(scale, family)
-    assert weight_count(network) == 12_464
+    assert weight_count(network) == (3_937 if family == "photo-s" else 12_464)
     assert not network.training
     with torch.inference_mode():
         out = network(torch.full((2, 1, 20, 30), 0.5))
@@ -36,7 +37,7 @@ def test_other_scales_are_refused(scale):
 
 
 def test_families(tmp_path, monkeypatch):
-    with pytest.raises(InputError, match="no released family 'sharp'; choose clean or photo"):
+    with pytest.raises(InputError, match="no released family 'sharp'; choose clean, photo, photo-s"):
         fsrcnn.load_pretrained(2, "sharp")
     monkeypatch.setattr(weights, "RELEASED", tmp_path)
     networks = {"x2": FSRCNN(2), "photo-x2": FSRCNN(2)}
@@ -49,7 +50,7 @@ def test_families(tmp_path, monkeypatch):
     assert fsrcnn.load_pretrained(2, "clean").deconvolution.weight.equal(networks["x2"].deconvolution.weight)
 
 
-@pytest.mark.parametrize("family", ["clean", "photo"])
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_metadata_says_what_they_reach_on_set5(mirror, tmp_path, scale, family):
     images = list(read_folder(mirror / "Set5"))

@@ -193,8 +193,7 @@ def test_report_says_what_it_is_of(project):
     psnr = project.metrics("evaluate")["sample"]["standard"]["scratch"]["psnr"]
     assert f"| ×4 | sample | {project.metrics('train')['device']}" in report
     recorded = json.loads((project.folder / "metrics/record/x2.json").read_text())
-    machine = f"{recorded['train']['device']}, {recorded['train']['threads']} threads"
-    assert f"| ×2 | 91-image | {machine} | {recorded['origin']} |" in report
+    assert f"| ×2 | 91-image | {recorded['train']['device']}, 1 thread | {recorded['origin']} |" in report
     assert f"{psnr:.2f}" in report.partition("## Not comparable")[2]
     for image in re.findall(r"!\[\]\((.*)\)", report):
         assert (project.folder / "metrics" / image).exists()

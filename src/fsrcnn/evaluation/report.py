@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from fsrcnn.evaluation import gpu_rows
 from fsrcnn.files import atomic
-from fsrcnn.limits import SCALES, Family, family_of
+from fsrcnn.limits import SCALES
 
 TRAIN_DATA = "91-image"
 EVALUATION_SETS = ("Set5", "Set14")  # of which figures are published
@@ -46,7 +46,7 @@ DEGRADED = """\
 
 PSNR in dB on Y, standard protocol, and what is gained over bicubic on the same LR. LR is reduced by
 antialiased bicubic where no other filter is named; JPEG is libjpeg's of that quality, 4:2:0. The networks are
-those from scratch, trained with `data.degradation` `none` (clean) and `photo`."""
+those from scratch, trained with `data.degradation` `none` (clean) and `photo`; photo-s is FSRCNN-s."""
 
 
 class Measurement(NamedTuple):
@@ -56,16 +56,12 @@ class Measurement(NamedTuple):
     evaluate: Mapping[str, Any]
     benchmark: Mapping[str, Any]
     origin: str
+    family: str  # of its networks, as `Weights.family` has it
 
     @property
     def scale(self) -> int:
         """2, 3 or 4."""
         return int(self.evaluate["scale"])
-
-    @property
-    def family(self) -> Family:
-        """The family that networks so trained belong to."""
-        return family_of(self.evaluate.get("degradation", "none"))  # records of before 2026-11-26 lack it
 
     @property
     def sets(self) -> dict[str, Mapping[str, Any]]:
@@ -275,7 +271,7 @@ def _origins(measurements: Sequence[Measurement]) -> list[Sequence[str]]:
 
 
 def _device(name: str, threads: int) -> str:
-    return f"{name}, {threads} threads"
+    return f"{name}, {threads} thread{'' if threads == 1 else 's'}"
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -20,7 +20,6 @@ from fsrcnn.errors import InputError
 from fsrcnn.export.wasm import MAX_GROUP, PAGE, fitted
 from fsrcnn.inference.engine import packed
 from fsrcnn.inference.tiling import receptive_radius
-from fsrcnn.limits import Family, family_of
 from fsrcnn.network.weights import Array, Weights
 
 SCRIPTS = ("pool.js", "picture.js", "page.js")  # in this order, as one
@@ -66,9 +65,9 @@ def to_page(networks: Sequence[Weights]) -> bytes:
     return _html(json.dumps(contents, separators=(",", ":")), _text(data)).encode()
 
 
-def _choice(network: Weights) -> tuple[int, Family]:
+def _choice(network: Weights) -> tuple[int, str]:
     """By what a visitor chooses it."""
-    return network.scale, family_of(network.metadata.get("degradation", "none"))
+    return network.scale, network.family
 
 
 def _planes(weights: Array) -> bytes:

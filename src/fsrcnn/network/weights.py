@@ -13,7 +13,7 @@ from safetensors.numpy import save as serialize
 
 from fsrcnn.errors import InputError
 from fsrcnn.files import atomic
-from fsrcnn.limits import DEEPEST, FAMILIES, SCALES, WIDEST, Family, network_name
+from fsrcnn.limits import DEEPEST, FAMILIES, SCALES, SMALL, WIDEST, Family, network_name
 from fsrcnn.network.deconvolution import KERNEL, subpixel_index
 
 Array = NDArray[np.float32]
@@ -41,6 +41,12 @@ class Weights:
         """Scale, d, s, m as the metadata of a file have them."""
         return {key: str(getattr(self, key)) for key in SHAPE_KEYS}
 
+    @property
+    def family(self) -> str:
+        """What networks so trained are called: "clean", or "photo" by the metadata; "-s" for FSRCNN-s."""
+        family = "clean" if self.metadata.get("degradation", "none") == "none" else "photo"
+        return f"{family}-s" if (self.d, self.s, self.m) == SMALL else family
+
     def convolutions(self) -> list[tuple[Array, Array, Array]]:
         """All layers but the last, in order: weight (out, in, k, k), bias (out,), PReLU slope (out,)."""
         return [
@@ -64,7 +70,7 @@ class Weights:
 
 
 def released(scale: int, family: Family = "clean") -> Weights:
-    """The released network of a scale and family, FSRCNN(56, 12, 4), out of the package.
+    """The released network of a scale and family out of the package: FSRCNN(56, 12, 4), or FSRCNN-s.
 
     Its metadata say what it was trained on and what it reaches. Raises `InputError` for another scale or
     family.
@@ -72,7 +78,7 @@ def released(scale: int, family: Family = "clean") -> Weights:
     if scale not in SCALES:
         raise InputError(f"no released network for scale {scale!r}; choose {', '.join(map(str, SCALES))}")
     if family not in FAMILIES:
-        raise InputError(f"no released family {family!r}; choose {' or '.join(FAMILIES)}")
+        raise InputError(f"no released family {family!r}; choose {', '.join(FAMILIES)}")
     with as_file(RELEASED / f"{network_name(scale, family)}.safetensors") as path:
         return load(path)
 

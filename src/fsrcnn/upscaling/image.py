@@ -15,7 +15,7 @@ from fsrcnn.errors import InputError
 from fsrcnn.inference import backends
 from fsrcnn.inference.engine import Engine
 from fsrcnn.inference.tiling import receptive_radius, tiled
-from fsrcnn.limits import Family
+from fsrcnn.limits import FAMILIES, SCALES, Family
 from fsrcnn.network.weights import Weights, released
 from fsrcnn.pictures.pillow import from_pillow, to_pillow
 from fsrcnn.upscaling import colour
@@ -150,7 +150,7 @@ def upscale(
     return released_upscaler(scale, chosen(family, CLEAN).family, backend)(image)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=len(SCALES) * len(FAMILIES))
 def released_upscaler(scale: int, family: Family, backend: str) -> Upscaler:
     """A released network, made ready once. Raises `InputError` as `released` and `backends.load` do."""
     return Upscaler(released(scale, family), backend)

@@ -2,7 +2,7 @@
 "use strict";
 
 const LIMIT = 128e6; // pixels of a result: more, and browsers refuse to show it
-const FAMILIES = { clean: "Clean", photo: "JPEG photo" };
+const FAMILIES = { clean: "Clean", photo: "JPEG photo", "clean-s": "Clean, small", "photo-s": "JPEG photo, small" };
 const element = (id) => document.getElementById(id);
 
 let source = null; // what is shown: name, url, and the decoded picture
