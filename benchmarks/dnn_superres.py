@@ -53,7 +53,7 @@ def network(family: Family, folder: Path) -> Resize:
     """A released family through `dnn_superres`, RGB to RGB."""
     path = folder / f"{family}.pb"
     path.write_bytes(to_opencv(released(SCALE, family)))
-    model = cv2.dnn_superres.DnnSuperResImpl.create()
+    model = cv2.dnn_superres.DnnSuperResImpl.create()  # type: ignore[attr-defined]
     model.readModel(str(path))
     model.setModel("fsrcnn", SCALE)
     return lambda image, width, height: model.upsample(np.ascontiguousarray(image[..., ::-1]))[..., ::-1]

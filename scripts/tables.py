@@ -1,9 +1,9 @@
-"""Write the figures that README.md shows from the records in `metrics/`, so that no two places disagree.
+"""Write the figures that Markdown files show from the records in `metrics/`, so that no two places disagree.
 
     python scripts/tables.py
 
-A block of the README between `<!-- NAME -->` and `<!-- end -->` is replaced by what the function
-NAME returns. tests/test_tables.py fails when the README is not what this would write.
+A block of PAGES between `<!-- NAME -->` and `<!-- end -->` is replaced by what the function NAME returns.
+tests/test_tables.py fails when a page is not what this would write.
 """
 
 import json
@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from fsrcnn.evaluation.report import PUBLISHED_SET5
+from fsrcnn.evaluation.report import PUBLISHED_SET5, degradation_title
 from fsrcnn.files import atomic
-from fsrcnn.limits import SCALES
+from fsrcnn.limits import FAMILIES, SCALES, network_name
 
 ROOT = Path(__file__).resolve().parents[1]
+PAGES = ("README.md", "docs/recipe.md")
 BACKENDS = {
     "openvino": "OpenVINO, on our sub-pixel graph",
     "compiled": "`torch.compile`, on our sub-pixel form",
@@ -110,12 +111,33 @@ def inference() -> str:
     )
 
 
+def photographs() -> str:
+    """What each family gains over bicubic on Set14 through every degradation; the best of a scale is bold."""
+    grids = {
+        (scale, family): read(f"record/{network_name(scale, family)}")["evaluate"]["degraded"]["Set14"]
+        for scale in SCALES
+        for family in FAMILIES
+    }
+    rows = []
+    for name in next(iter(grids.values())):
+        gains = {key: grid[name]["scratch"] - grid[name]["bicubic"] for key, grid in grids.items()}
+        best = {scale: max(gains[scale, family] for family in FAMILIES) for scale in SCALES}
+        cells = [
+            f"**{gain:+.2f}**" if gain == best[scale] else f"{gain:+.2f}"
+            for (scale, _), gain in gains.items()
+        ]
+        rows.append((degradation_title(name), *(cell.replace("-", "−") for cell in cells)))
+    return table(["", *(f"×{scale} `{family}`" for scale, family in grids)], rows)
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table."""
     return "\n".join("| " + " | ".join(row) + " |" for row in [header, ["---"] * len(header), *rows])
 
 
-BLOCKS: dict[str, Callable[[], str]] = {f.__name__: f for f in (headline, set5, set14, inference)}
+BLOCKS: dict[str, Callable[[], str]] = {
+    f.__name__: f for f in (headline, set5, set14, inference, photographs)
+}
 
 
 def filled(text: str) -> str:
@@ -128,6 +150,6 @@ def filled(text: str) -> str:
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    with atomic(readme) as temporary:
-        temporary.write_text(filled(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:
+        with atomic(ROOT / page) as temporary:
+            temporary.write_text(filled((ROOT / page).read_text(encoding="utf-8")), encoding="utf-8")

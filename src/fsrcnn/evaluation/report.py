@@ -243,7 +243,7 @@ def _degraded(measurements: Sequence[Measurement]) -> list[str]:
         grid = next(iter(families.values()))
         rows = [
             (
-                name.replace("jpeg", "JPEG ").replace("_", ", "),
+                degradation_title(name),
                 f"{psnr['bicubic']:.2f}",
                 *(_gained(degradations[name]) for degradations in families.values()),
             )
@@ -252,6 +252,11 @@ def _degraded(measurements: Sequence[Measurement]) -> list[str]:
         header = [f"{dataset}, ×{scale}", "bicubic", *(f"**ours, {family}**" for family in families)]
         tables.append(_table(header, rows))
     return [DEGRADED, *tables] if tables else []
+
+
+def degradation_title(name: str) -> str:
+    """What a table calls a degradation of the grid: "JPEG 75" for `jpeg75`."""
+    return name.replace("jpeg", "JPEG ").replace("_", ", ")
 
 
 def _gained(psnr: Mapping[str, float]) -> str:
