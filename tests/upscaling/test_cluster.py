@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import ray_cluster
@@ -108,6 +109,7 @@ def test_sigterm_leaves_no_temporary_files(cluster, pictures, tmp_path):
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
         while not (out.exists() and list(out.iterdir())):
             assert process.poll() is None
+            time.sleep(0.1)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 128 + signal.SIGTERM
     assert list(out.iterdir()) == []

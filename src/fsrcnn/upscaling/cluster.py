@@ -33,7 +33,7 @@ ON_THE_WAY = 1000  # files that Ray has at a time, however many there are
 TICK = 0.1  # seconds between two looks at what is done: one by one, each would cost a look at all
 LOCAL = "local"  # to Ray: a cluster of its own
 PATIENCE = 10  # seconds until the cluster answers
-GRACE = 10  # seconds that workers have to put away what they were writing
+GRACE = 5  # seconds that workers have to put away what they were writing
 
 
 class Outcome(NamedTuple):
