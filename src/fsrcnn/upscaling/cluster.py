@@ -9,6 +9,7 @@ death of a worker or a node, whose file is given again.
 """
 
 import io
+import logging
 import os
 import secrets
 import signal
@@ -134,7 +135,7 @@ def _connected(address: str) -> Iterator[ModuleType]:
     main = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(address, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise InputError(f"--ray {address}: no cluster ({_words(error)})") from None
     finally:
