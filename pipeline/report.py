@@ -39,7 +39,7 @@ def report() -> None:
     draw_curves({name: training["curve"] for name, training in trainings.items()}, picture)
 
     this = Measurement(
-        train, _read(Path("metrics/evaluate.json")), _read(Path("metrics/benchmark.json")), "this run", family
+        train, _read(Path("metrics/evaluate.json")), "this run", family, _read(Path("metrics/benchmark.json"))
     )
     write_json(Path("metrics/summary.json"), _summary(this))
     recorded = [Measurement(**_read(path)) for path in sorted(RECORD.glob("*.json"))]

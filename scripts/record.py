@@ -9,24 +9,31 @@ the README and `dvc metrics diff --targets` compare scales and commits by these 
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from fsrcnn.files import write_json
 from fsrcnn.limits import network_name
 from fsrcnn.network import weights
 
-METRICS = ("train", "evaluate", "benchmark")
+METRICS = ("train", "evaluate")
+TIMED = "clean"  # the family of which latency is kept: that of a network does not depend on its weights
 
 
 def main() -> None:
     """Read `metrics/*.json` of the current run and write the record."""
-    record = {name: json.loads(Path(f"metrics/{name}.json").read_text()) for name in METRICS}
-    scale = record["evaluate"]["scale"]
-    assert record["train"]["scale"] == record["benchmark"]["scale"] == scale, "figures of two runs"
-    commit = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], text=True).strip()
+    scale = _read("evaluate")["scale"]
     family = weights.load(Path(f"models/x{scale}/scratch.safetensors")).family
+    record = {name: _read(name) for name in (*METRICS, *(["benchmark"] if family == TIMED else []))}
+    assert {figures["scale"] for figures in record.values()} == {scale}, "figures of two runs"
+    commit = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], text=True).strip()
     path = Path(f"metrics/record/{network_name(scale, family)}.json")
     write_json(path, record | {"origin": f"code of {commit}", "family": family})
     print(path)
+
+
+def _read(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(Path(f"metrics/{name}.json").read_text())
+    return content
 
 
 if __name__ == "__main__":

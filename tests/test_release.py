@@ -40,6 +40,7 @@ def test_each_family_has_its_files(folder, degradation, shape, name):
     kept = json.loads((folder / f"metrics/record/{name}.json").read_text())
     assert kept["evaluate"] == figures["evaluate"]
     assert kept["origin"] == "code of abc1234"
+    assert ("benchmark" in kept) == (degradation == "none")
     assert network_name(2, kept["family"]) == name
     (released,) = (folder / "src/fsrcnn/network/released").iterdir()
     assert released.name == f"{name}.safetensors"

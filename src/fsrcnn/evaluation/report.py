@@ -7,6 +7,7 @@ data, and what was evaluated on other pictures, has sections of its own.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
@@ -50,13 +51,16 @@ those from scratch, trained with `data.degradation` `none` (clean) and `photo`; 
 
 
 class Measurement(NamedTuple):
-    """The contents of `metrics/{train,evaluate,benchmark}.json` of one run, and where they come from."""
+    """The contents of `metrics/{train,evaluate,benchmark}.json` of one run, and where they come from.
+
+    Of records only those of the family "clean" have a benchmark.
+    """
 
     train: Mapping[str, Any]
     evaluate: Mapping[str, Any]
-    benchmark: Mapping[str, Any]
     origin: str
     family: str  # of its networks, as `Weights.family` has it
+    benchmark: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def scale(self) -> int:
