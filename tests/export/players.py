@@ -54,7 +54,8 @@ def mpv(folder, shader, luma, scale, *options):
         *("--vo=image", "--vo-image-format=png"),
         *options,
     ]
-    log = _run(folder, ["xvfb-run", "-a", "mpv", *options, "in.yuv"])
+    # Beside other work the virtual display now and then refuses mpv, before it has read anything.
+    log = _run(folder, ["xvfb-run", "-a", "mpv", *options, "in.yuv"], attempts=3)
     with Image.open(folder / "00000001.png") as image:
         grey = np.asarray(image.convert("RGB"), float).mean(axis=2)
     return 16 + grey * 219 / 255, complaints(log)
@@ -89,7 +90,9 @@ def psnr(got, expected):
     return 10 * np.log10(255**2 / np.mean((got - expected) ** 2))
 
 
-def _run(folder, command):
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+def _run(folder, command, attempts=1):
+    for _ in range(attempts):
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT)
+        if done.returncode == 0:
+            return done.stdout + done.stderr
+    raise AssertionError(done.stdout + done.stderr)
