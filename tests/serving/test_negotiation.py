@@ -1,6 +1,7 @@
 import pytest
 
-from fsrcnn.serving.negotiation import accepted, format_of
+from fsrcnn.serving.negotiation import accepted
+from fsrcnn.upscaling.signatures import format_of
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import mlflow
 import numpy as np
+import pandas
 import pytest
 import torch
 from mlflow import MlflowClient
@@ -163,6 +164,31 @@ def test_model_gives_what_the_library_gives(client, root, tmp_path):
     stored = {p.name for p in (root / "mlartifacts").rglob("*")}
     assert {"x2.safetensors", "pyfunc.py", "MLmodel"} <= stored
     assert not [name for name in stored if name.endswith((".pkl", ".pickle", ".pt", ".pth"))]
+
+
+def test_model_takes_and_gives_the_bytes_of_files(client, tmp_path, caplog):
+    path, network = make_weights(tmp_path / "x2.safetensors", seed=1)
+    with runs.training_run("bytes", output=OUTPUT, params={}, tags={}) as run:
+        run.model(path)
+    model = mlflow.pyfunc.load_model(model_uri(client, run))
+    contents = []
+    for number, form in enumerate(("png", "jpeg", "bmp", "webp")):
+        image = np.random.default_rng(number).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, form)
+        contents.append(file.getvalue())
+    output = model.predict(pandas.DataFrame({"content": [*contents, b"no picture"]}))
+    assert output.pop() is None
+    assert "picture: not a readable picture" in caplog.text
+    forms = [Image.open(io.BytesIO(content)).format for content in output]
+    assert forms == ["PNG", "JPEG", "PNG", "WEBP"]
+    upscaler = Upscaler(checkpoint.weights_of(network))
+    for source, large in zip(contents[::2], output[::2], strict=True):
+        expected = upscaler(np.asarray(Image.open(io.BytesIO(source))))
+        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(large))), expected)
+    for table in ({"content": []}, {"content": ["text"]}, {"path": ["a"], "content": [b"a"]}):
+        with pytest.raises(mlflow.MlflowException, match="one column, the bytes"):
+            model.predict(pandas.DataFrame(table))
 
 
 UPSCALE = """

@@ -19,10 +19,11 @@ from fsrcnn.pictures.picture import TooLargeError
 from fsrcnn.pictures.reading import decode
 from fsrcnn.pictures.writing import check, encode
 from fsrcnn.serving.measures import GONE, PIXELS
-from fsrcnn.serving.negotiation import SERVED, accepted, format_of
+from fsrcnn.serving.negotiation import SERVED, accepted
 from fsrcnn.serving.networks import Networks
 from fsrcnn.serving.work import GoneError, Work
 from fsrcnn.upscaling.family import Choice
+from fsrcnn.upscaling.signatures import format_of
 
 ONE_AT_A_TIME = threading.Lock()  # for backends that can't run in several threads, as OpenVINO's
 REREAD = 30  # seconds between two looks at where an alias points

@@ -1,15 +1,8 @@
-"""The format of an answer: what the request's bytes are, and what its client accepts."""
+"""The format of an answer: that of the request's bytes, and what its client accepts."""
 
-SERVED = ("png", "jpeg", "webp")
-SIGNATURES = {"png": (0, b"\x89PNG\r\n\x1a\n"), "jpeg": (0, b"\xff\xd8\xff"), "webp": (8, b"WEBP")}
+from fsrcnn.upscaling.signatures import SIGNATURES
 
-
-def format_of(content: bytes) -> str | None:
-    """The format that a picture's first bytes show, one of `SERVED`."""
-    for name, (at, signature) in SIGNATURES.items():
-        if content[at : at + len(signature)] == signature:
-            return name
-    return None
+SERVED = tuple(SIGNATURES)
 
 
 def accepted(accept: str, source: str) -> str | None:

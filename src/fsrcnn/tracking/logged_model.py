@@ -7,17 +7,18 @@ from pathlib import Path
 import mlflow
 import numpy as np
 from mlflow.models import ModelSignature
-from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
 from fsrcnn import files
 from fsrcnn.network.weights import read_metadata
 
 # What `pyfunc` imports, this package aside: the model carries a copy of that.
 PACKAGES = ("mlflow", "numpy", "pillow", "safetensors")
-# One image, since images differ in size: (h, w, 3) RGB or (h, w, 1) grey.
-IMAGE = TensorSpec(np.dtype(np.uint8), (-1, -1, -1))
+# No schema of the input, since MLflow's can't say "an array or a column of bytes"; the model checks it.
+# That of the output is what `mlflow.pyfunc.spark_udf` takes its type from.
 SIGNATURE = ModelSignature(
-    Schema([IMAGE]), Schema([IMAGE]), ParamSchema([ParamSpec("encoding", DataType.string, "array")])
+    outputs=Schema([ColSpec(DataType.binary)]),
+    params=ParamSchema([ParamSpec("encoding", DataType.string, "array")]),
 )
 EXAMPLE = np.linspace(0, 255, 8 * 8 * 3).astype(np.uint8).reshape(8, 8, 3)
 
