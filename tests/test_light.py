@@ -13,7 +13,7 @@ PROGRAM = """
 import importlib, pkgutil, sys
 from importlib.machinery import ModuleSpec
 
-HEAVY = ("filelock", "h5py", "mlflow", "pydantic", "requests", "torch", "urllib3")
+HEAVY = ("filelock", "fsspec", "h5py", "mlflow", "pydantic", "requests", "torch", "urllib3")
 
 class Refuse:
     def find_spec(self, name, path=None, target=None):

@@ -13,6 +13,7 @@ from fsrcnn.export.targets import TARGETS, export
 from fsrcnn.limits import FAMILIES, SCALES, network_name
 from fsrcnn.system import check_supported
 from fsrcnn.upscaling.planning import CLIPS, CRF, PRESETS, Encoding
+from fsrcnn.upscaling.remote import path_of
 from fsrcnn.upscaling.reporting import report
 
 if TYPE_CHECKING:
@@ -101,13 +102,18 @@ def argument_parser() -> argparse.ArgumentParser:
         formatter_class=layout,
     )
     command.add_argument(
-        "inputs", metavar="IN", type=Path, nargs="+", help="a picture, a folder or a clip; several are a list"
+        "inputs",
+        metavar="IN",
+        type=path_of,
+        nargs="+",
+        help="a picture, a folder or a clip; several are a list; "
+        "or one URL of pictures, as s3://BUCKET/FOLDER (docs/scale.md)",
     )
     command.add_argument(
         "-o",
         "--output",
         metavar="OUT",
-        type=Path,
+        type=path_of,
         help="a file, or a folder where IN is one or a list; default: beside IN, with _x4 added to its name",
     )
     command.add_argument(

@@ -20,6 +20,7 @@ from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ from fsrcnn.errors import InputError
 from fsrcnn.files import remove_leftovers
 from fsrcnn.upscaling.one_file import Settings, Start, attempt, starter, warnings_reported
 from fsrcnn.upscaling.planning import Job
+from fsrcnn.upscaling.remote import RemotePath
 from fsrcnn.upscaling.reporting import report, say
 
 ATTEMPTS = 4  # a file that kills its worker must not go round for ever
@@ -78,8 +80,7 @@ def spread(jobs: list[Job], settings: Settings, address: str) -> Generator[int |
         def upscale(job: Job) -> Outcome:
             return worker(job)
 
-        # Absolute, since a worker is in another folder.
-        todo = ((Job(job.source.absolute(), job.target.absolute()), 1) for job in jobs)
+        todo = ((Job(_absolute(job.source), _absolute(job.target)), 1) for job in jobs)
         given: dict[Any, tuple[Job, int]] = {}  # by Ray's reference; the how manyth time
         try:
             while True:
@@ -106,6 +107,11 @@ def spread(jobs: list[Job], settings: Settings, address: str) -> Generator[int |
                         yield outcome.pixels
         finally:
             _stop(ray, {reference: job for reference, (job, _) in given.items()})
+
+
+def _absolute(path: Path) -> Path:
+    """Absolute, since a worker is in another folder."""
+    return path if isinstance(path, RemotePath) else path.absolute()
 
 
 def _stop(ray: ModuleType, given: dict[Any, Job]) -> None:

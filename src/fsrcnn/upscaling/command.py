@@ -17,7 +17,8 @@ from types import FrameType
 from fsrcnn.network.weights import Weights
 from fsrcnn.upscaling.ahead import Room, ahead
 from fsrcnn.upscaling.one_file import Settings, attempt, starter, warnings_reported
-from fsrcnn.upscaling.planning import Encoding, Job, named, plan
+from fsrcnn.upscaling.planning import Encoding, Job, named
+from fsrcnn.upscaling.remote_planning import plan
 from fsrcnn.upscaling.reporting import printable, report
 from fsrcnn.upscaling.video import upscale_clip
 

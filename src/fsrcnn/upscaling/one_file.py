@@ -19,6 +19,7 @@ from fsrcnn.pictures.writing import check, encode, store, write
 from fsrcnn.upscaling.family import CLEAN, CLIP, Choice, Suited, chosen, suited_to
 from fsrcnn.upscaling.image import Upscaler, released_upscaler
 from fsrcnn.upscaling.planning import Job, is_clip
+from fsrcnn.upscaling.remote import RemotePath, delivered, fetched
 from fsrcnn.upscaling.reporting import report
 
 ENCODED_AHEAD = 2**26  # bytes of pixels at most
@@ -109,16 +110,25 @@ def _started(job: Job, settings: Settings, upscaler_of: UpscalerOf) -> tuple[int
     """Read a picture. How many bytes it will have, and what upscales it."""
     if is_clip(job.source):
         return 0, lambda: partial(_clip, job, upscaler_of, settings.clip)
-    picture = read(job.source, settings.max_megapixels)
+    with fetched(job.source) as source:
+        picture = read(source, settings.max_megapixels)
     upscaler = upscaler_of(job.source, suited_to(picture.metadata))
     check(job.target, picture, upscaler.scale)
     return picture.pixels.nbytes * upscaler.scale**2, partial(_upscaled, job, picture, upscaler)
 
 
 def _upscaled(job: Job, picture: Picture, upscaler: Upscaler) -> Write:
-    """What writes the picture, encoded already unless it is large: its file would be in memory as well."""
+    """What writes the picture, encoded already unless it is large: its file would be in memory as well.
+
+    What goes elsewhere is there already: it is put whole, whatever stops the command, and one after the
+    other would take long.
+    """
     large = picture._replace(pixels=upscaler(picture.pixels))
     height, width = large.pixels.shape[:2]
+    if isinstance(job.target, RemotePath):
+        with delivered(job.target) as copy:
+            write(copy, large)
+        return lambda: height * width
     if large.pixels.nbytes > ENCODED_AHEAD:
         finish = partial(write, job.target, large)
     else:

@@ -2,12 +2,13 @@
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from fsrcnn.errors import InputError
 from fsrcnn.pictures.formats import SUFFIXES
+from fsrcnn.upscaling.remote import RemotePath
 
 CLIP_TARGETS = (".mp4", ".m4v", ".mov", ".mkv")
 CLIPS = (*CLIP_TARGETS, ".webm", ".avi")
@@ -65,7 +66,7 @@ def plan(sources: list[Path], output: Path | None, scale: int, *, skip_existing:
             target = _beside(source, scale) if output is None else output
             if several and output:
                 target /= source.resolve().name
-            files = list(_files_in(source, target, refused))
+            files = list(files_in(source, target, refused))
             jobs += [Job(path, target / path.relative_to(source)) for path in files if _is_picture(path)]
             passed_over += [path for path in files if not _is_picture(path)]
         elif _is_known(source):
@@ -79,7 +80,7 @@ def plan(sources: list[Path], output: Path | None, scale: int, *, skip_existing:
         raise InputError(
             f"{sources[0]}: no pictures in this folder; expected {_list(*SUFFIXES)} files{others}"
         )
-    return _checked(Plan(jobs, [], refused, passed_over), skip_existing, force)
+    return checked(Plan(jobs, [], refused, passed_over), skip_existing, force, os.path.lexists)
 
 
 def named(paths: list[Path]) -> str:
@@ -124,7 +125,7 @@ def _suffix(path: Path) -> str:
     return ".mp4" if is_clip(path) and path.suffix.lower() not in CLIP_TARGETS else path.suffix
 
 
-def _files_in(folder: Path, leave_out: Path, refused: list[str]) -> Iterator[Path]:
+def files_in(folder: Path, leave_out: Path, refused: list[str]) -> Iterator[Path]:
     """Files at every depth, in order, but hidden ones; links to folders are not followed: no loops."""
 
     def refuse(error: OSError) -> None:
@@ -138,8 +139,11 @@ def _files_in(folder: Path, leave_out: Path, refused: list[str]) -> Iterator[Pat
         yield from (here / name for name in sorted(names) if name[0] != ".")
 
 
-def _checked(found: Plan, skip_existing: bool, force: bool) -> Plan:
-    """The plan without what can't be written or is there already."""
+def checked(found: Plan, skip_existing: bool, force: bool, exists: Callable[[Path], bool]) -> Plan:
+    """The plan without what can't be written or is there already, as `exists` says of a target.
+
+    Raises `InputError` as `plan` does of outputs.
+    """
     jobs: list[Job] = []
     taken: dict[str, Path] = {}
     for job in found.jobs:
@@ -153,7 +157,7 @@ def _checked(found: Plan, skip_existing: bool, force: bool) -> Plan:
             continue
         if job.source.exists() and os.path.exists(job.target) and job.target.samefile(job.source):  # noqa: PTH110
             raise InputError(f"{job.source}: input and output are the same file; choose another with -o")
-        if os.path.lexists(job.target) and not force:
+        if exists(job.target) and not force:
             found.existing.append(job)
         else:
             jobs.append(job)
@@ -163,7 +167,7 @@ def _checked(found: Plan, skip_existing: bool, force: bool) -> Plan:
             f"{found.existing[0].target}{more}: exists; choose another with -o, overwrite with --force, "
             "or go on with --skip-existing"
         )
-    for parent in {job.target.parent for job in jobs}:
+    for parent in {job.target.parent for job in jobs if not isinstance(job.target, RemotePath)}:
         folder = next(path for path in (parent, *parent.parents) if path.exists())
         if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
             raise InputError(f"{folder}: not a folder that can be written to; choose another with -o")

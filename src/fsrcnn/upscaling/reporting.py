@@ -3,11 +3,12 @@
 import sys
 
 from fsrcnn.errors import InputError
+from fsrcnn.upscaling.remote import told
 
 
 def report(error: InputError | str) -> None:
     """One line on stderr, even where a file's name holds line breaks or is no text."""
-    say(f"fsrcnn: {printable(str(error))}\n")
+    say(f"fsrcnn: {printable(told(str(error)))}\n")
 
 
 def say(lines: str) -> None:
