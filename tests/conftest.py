@@ -17,12 +17,22 @@ MIRROR = "FSRCNN_MIRROR"
 FOLDER = os.environ.get(MIRROR, "")
 
 
+TESTS = Path(__file__).parent
+# Groups that take minutes begin first, so that the workers end together.
+LONGEST = ("project", "pipeline/test_published.py", "torch/test_killed.py", "tracking/test_outage.py")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For `-n`: tests of one file, and those that share a fixture of the session, stay with one worker."""
-    for item in items:
+
+    def group(item: pytest.Item) -> str:
         shared = [name for name in ("project", "fsrcnn_server") if name in getattr(item, "fixturenames", ())]
-        item.add_marker(pytest.mark.xdist_group(shared[0] if shared else item.path.stem))
+        return shared[0] if shared else item.path.relative_to(TESTS).as_posix()
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=lambda item: LONGEST.index(group(item)) if group(item) in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(scope="session")
