@@ -41,7 +41,7 @@ demo: $(INSTALLED)
 # Two workers of one thread each, since torch's threads wait for each other beside other processes. A test that hangs
 # ends its worker with a traceback, once; that worker's tests go to the other one.
 test: $(INSTALLED)
-	$(RUN) OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder \
+	$(RUN) OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder \
 		--max-worker-restart 0 -o faulthandler_timeout=420 -o faulthandler_exit_on_timeout=true --durations=15 $(PYTEST)
 
 coverage: $(INSTALLED)

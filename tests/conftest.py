@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 from model_server import Server, served
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from fsrcnn.data.hdf5 import Pair
 from fsrcnn.data.pairs import make_pair
@@ -17,22 +19,54 @@ MIRROR = "FSRCNN_MIRROR"
 FOLDER = os.environ.get(MIRROR, "")
 
 
-TESTS = Path(__file__).parent
-# Groups that take minutes begin first, so that the workers end together.
-LONGEST = ("project", "pipeline/test_published.py", "torch/test_killed.py", "tracking/test_outage.py")
+# Fixtures that are made once, and the files that share them.
+SHARED = {
+    "project": (
+        "tests/pipeline/test_check_lock.py",
+        "tests/pipeline/test_pipeline.py",
+        "tests/tracking/test_browser.py",
+        "tests/tracking/test_team.py",
+    ),
+    "fsrcnn_server": ("tests/serving/test_invocations.py", "tests/tracking/test_pyfunc.py"),
+}
+# What takes minutes begins first, so that the workers end together.
+LONGEST = (
+    *SHARED["project"],
+    "tests/pipeline/test_published.py",
+    "tests/torch/test_killed.py",
+    "tests/tracking/test_outage.py",
+    "tests/torch/test_workers.py",
+)
 
 
-@pytest.hookimpl(tryfirst=True)
+def file_of(nodeid: str) -> str:
+    """The file of a test, from the root of the repository."""
+    return nodeid.partition("::")[0]
+
+
+class Files(LoadScopeScheduling):
+    """For `-n`: tests of one file, and of those that share a fixture, stay with one worker.
+
+    The mark `xdist_group` has no effect with pytest 9.2 (https://github.com/pytest-dev/pytest-xdist/issues/1386).
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = file_of(nodeid)
+        return next((name for name, files in SHARED.items() if file in files), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Files:
+    return Files(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For `-n`: tests of one file, and those that share a fixture of the session, stay with one worker."""
-
-    def group(item: pytest.Item) -> str:
-        shared = [name for name in ("project", "fsrcnn_server") if name in getattr(item, "fixturenames", ())]
-        return shared[0] if shared else item.path.relative_to(TESTS).as_posix()
-
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
-    items.sort(key=lambda item: LONGEST.index(group(item)) if group(item) in LONGEST else len(LONGEST))
+        for name in SHARED.keys() & getattr(item, "fixturenames", ()):
+            if file_of(item.nodeid) not in SHARED[name]:
+                raise pytest.UsageError(f"{file_of(item.nodeid)} uses {name}: add it in tests/conftest.py")
+    order = {file: i for i, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(file_of(item.nodeid), len(order)))
 
 
 @pytest.fixture(scope="session")
