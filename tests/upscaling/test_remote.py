@@ -60,7 +60,7 @@ def memory():
 def s3(monkeypatch):
     """A bucket of a server on this machine."""
     s3fs = pytest.importorskip("s3fs", reason="s3fs is not installed")
-    pytest.importorskip("moto.server", reason="moto is not installed; pip install 'moto[server]'")
+    pytest.importorskip("moto.server", reason="no moto; pip install 'moto[s3]' flask flask-cors")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
