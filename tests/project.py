@@ -61,6 +61,7 @@ class Project:
     def run(self, *command: str) -> str:
         bin_folder = str(Path(sys.executable).parent)
         environment = {**os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
+        environment["TORCHDYNAMO_DISABLE"] = "1"  # to compile takes longer than all else
         for name in ("FSRCNN_MIRROR", "MLFLOW_TRACKING_URI"):
             environment.pop(name, None)
         done = subprocess.run(
@@ -83,13 +84,16 @@ class Project:
     def metrics(self, name: str) -> dict:
         return json.loads((self.folder / "metrics" / f"{name}.json").read_text())
 
-    def runs(self) -> dict[str, mlflow.entities.Run]:
-        """MLflow runs by scale and kind, experiments' aside; fails when two are of the same."""
+    def all_runs(self) -> list[mlflow.entities.Run]:
+        """MLflow's runs, from this project's store, which is then chosen: another test may have set one."""
         uri = f"sqlite:///{self.folder}/mlflow.db"
         mlflow.set_tracking_uri(uri)
-        mlflow.set_registry_uri(uri)  # another test of this process may have set it
-        found = mlflow.search_runs(experiment_names=["fsrcnn"], output_format="list")
-        found = [run for run in found if "dvc_experiment" not in run.data.tags]
+        mlflow.set_registry_uri(uri)
+        return mlflow.search_runs(experiment_names=["fsrcnn"], output_format="list")
+
+    def runs(self) -> dict[str, mlflow.entities.Run]:
+        """MLflow runs by scale and kind, experiments' aside; fails when two are of the same."""
+        found = [run for run in self.all_runs() if "dvc_experiment" not in run.data.tags]
         named = {f"x{run.data.tags['scale']} {run.data.tags['kind']}": run for run in found}
         assert len(named) == len(found)
         return named
