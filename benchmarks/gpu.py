@@ -36,6 +36,9 @@ from fsrcnn.data import hdf5
 from fsrcnn.errors import InputError
 from fsrcnn.evaluation.latency import Call, plain_network, statistics, time_calls
 from fsrcnn.files import write_json
+from fsrcnn.inference import cuda
+from fsrcnn.inference.cuda import CudaNetwork
+from fsrcnn.inference.fused import Fused
 from fsrcnn.inference.subpixel import InferenceNetwork
 from fsrcnn.network.checkpoint import weights_of
 from fsrcnn.network.model import FSRCNN
@@ -46,6 +49,8 @@ INPUTS = ((4, (8, 1, 64, 64)), (4, (1, 1, 270, 480)), (2, (1, 1, 1080, 1920)))
 TOLERANCE, TOLERANCE_FLOAT16 = 1e-5, 1e-3  # of luma in 0..1
 FLOAT16 = "float16"  # in the names of the variants that it is the type of
 GRAPHS = ", CUDA graphs"  # ends the names of what is captured in one
+FUSED = f"fused kernels, {FLOAT16}"  # backend cuda
+TIMED = 1000  # steps of the reference recipe, whose epoch has 15 times as many
 
 
 class Float16(nn.Module):
@@ -67,7 +72,7 @@ def measure_training(
     """Seconds and Set5 PSNR (reference protocol) of the recipes; `steps` an epoch in place of theirs.
 
     The epoch's seconds are of as many steps as the recipe has. `whole` trains the reference recipe and the
-    default one to their end, in place of two epochs and none.
+    default one to their end, in place of 2,000 steps and none.
     """
     values = yaml.safe_load(Path("params.yaml").read_text())
     recipes = {name: Params.of_yaml(values | {"recipe": name}).train for name in ("reference", "ours")}
@@ -75,7 +80,8 @@ def measure_training(
     shorter = {} if steps is None else {"steps_per_epoch": steps}
     results: dict[str, dict[str, Any]] = {}
     for name in recipes if whole else ("reference",):
-        recipe = recipes[name].changed("train", shorter if whole else {"epochs": 2, **shorter})
+        timed = {"epochs": 2, "steps_per_epoch": TIMED, **shorter}
+        recipe = recipes[name].changed("train", shorter if whole else timed)
         first, *_, last = train(data[name], recipe, where, values["seed"])
         per_step = (last.seconds - first.seconds) / (last.step - first.step)  # the first epoch compiles
         results[name] = {
@@ -92,16 +98,61 @@ def measure_training(
     }
 
 
+class FusedKernels:
+    """The package's own kernels on torch's tensors and stream; with `graph` captured for the first input."""
+
+    def __init__(self, network: CudaNetwork, scale: int, *, graph: bool) -> None:
+        self.network, self.scale = network, scale
+        self.graph = torch.cuda.CUDAGraph() if graph else None
+        self.held: tuple[Tensor, Tensor] | None = None
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        """Version of the protocol, and torch's present stream."""
+        return 0, torch.cuda.current_stream().cuda_stream
+
+    def __call__(self, y: Tensor) -> Tensor:
+        """(N, 1, h, w) -> (N, 1, h*scale, w*scale)."""
+        if self.graph is None:
+            return self.enqueue(y)
+        if self.held is None:
+            held = y.clone()
+            torch.cuda.synchronize()
+            with torch.cuda.graph(self.graph):
+                self.held = held, self.enqueue(held)
+        assert self.held is not None
+        self.held[0].copy_(y)
+        self.graph.replay()
+        return self.held[1]
+
+    def enqueue(self, y: Tensor) -> Tensor:
+        """The same, launch by launch."""
+        n, _, h, w = y.shape
+        out = torch.empty((n, 1, h * self.scale, w * self.scale), device=y.device)
+        work = torch.empty(Fused.workspace(n, h, w), dtype=torch.uint8, device=y.device)
+        self.network.run(y.data_ptr(), (n, h, w), work.data_ptr(), out.data_ptr(), self)
+        return out
+
+
 def variants(network: FSRCNN, where: torch.device, *, graphs: bool) -> tuple[dict[str, Call], dict[str, Any]]:
-    """The plain network, its sub-pixel form, that in float16, both as CUDA graphs; what can't be, and why."""
+    """The plain network, its sub-pixel form, that in float16, our kernels, each as CUDA graphs too.
+
+    And what can't be, and why.
+    """
     subpixel = InferenceNetwork(weights_of(network))
     half = Float16(deepcopy(subpixel))
     modules = {"sub-pixel": subpixel.to(where), f"sub-pixel, {FLOAT16} channels_last": half.to(where)}
     calls: dict[str, Call] = {"plain": plain_network(network, where), **modules}
     if not graphs:
-        return calls, {name + GRAPHS: {"not_timed": f"no CUDA graphs on {where.type}"} for name in modules}
+        names = [*(name + GRAPHS for name in modules), FUSED, FUSED + GRAPHS]
+        return calls, {name: {"not_timed": f"not on {where.type}"} for name in names}
     for name, module in modules.items():
         calls[name + GRAPHS] = torch.compile(module, mode="reduce-overhead", dynamic=False)
+    if not cuda.available():
+        reason = "no backend cuda: pip install 'fsrcnn[cuda]'"
+        return calls, {name: {"not_timed": reason} for name in (FUSED, FUSED + GRAPHS)}
+    kernels = CudaNetwork(weights_of(network))
+    for name, graph in ((FUSED, False), (FUSED + GRAPHS, True)):
+        calls[name] = FusedKernels(kernels, network.scale, graph=graph)
     return calls, {}
 
 
