@@ -129,7 +129,8 @@ class FusedKernels:
         n, _, h, w = y.shape
         out = torch.empty((n, 1, h * self.scale, w * self.scale), device=y.device)
         work = torch.empty(Fused.workspace(n, h, w), dtype=torch.uint8, device=y.device)
-        self.network.run(y.data_ptr(), (n, h, w), work.data_ptr(), out.data_ptr(), self)
+        stream = self.network.stream_of(self)
+        self.network.run(y.data_ptr(), (n, h, w), work.data_ptr(), out.data_ptr(), stream)
         return out
 
 

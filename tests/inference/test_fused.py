@@ -43,8 +43,8 @@ def on_host(tmp_path_factory):
         work = np.full(Fused.workspace(n, height, width), 0xFF, np.uint8)  # NaN
         out = np.full((n, height * weights.scale, width * weights.scale), np.nan, np.float32)
         at = [array.ctypes.data for array in (content, luma, work, out)]
-        for kernel, grid, threads, arguments in network.launches(
-            at[0], at[1], luma.shape, at[2], at[3], processors=1
+        for kernel, grid, threads, _, arguments in network.launches(
+            at[0], at[1], luma.shape, at[2], at[3], blocks=2
         ):
             values = [
                 {np.int32: ctypes.c_int32, np.float32: ctypes.c_float}.get(type(value), ctypes.c_void_p)(value)

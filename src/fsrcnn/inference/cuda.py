@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fsrcnn.errors import InputError
-from fsrcnn.inference.fused import Fused
+from fsrcnn.inference.fused import UPSCALERS, Fused
 from fsrcnn.network.weights import Weights
 
 OLDEST = (8, 0)
@@ -39,13 +39,13 @@ class CudaNetwork:
         from cuda.core import LaunchConfig, PinnedMemoryResource, Program, ProgramOptions, launch
 
         self._network = Fused(weights)
-        self._config, self._launch, self._pinned = LaunchConfig, launch, PinnedMemoryResource()
         self._device = _device()
-        self._processors = self._device.properties.multiprocessor_count
+        self._config, self._launch, self._pinned = LaunchConfig, launch, PinnedMemoryResource()
         defines = list(self._network.defines)
         options = ProgramOptions(std="c++17", arch=f"sm_{self._device.arch}", define_macro=defines)
         module = Program(Fused.source(), code_type="c++", options=options).compile("cubin")
         self._kernels = {name: module.get_kernel(name) for name in ("features", "mapping", "upscale")}
+        self._blocks = self._device.properties.multiprocessor_count * self._room(self._kernels["upscale"])
         self._stream = self._device.create_stream()
         self._content = self._to_device(self._network.content)
         self._stream.sync()
@@ -53,14 +53,18 @@ class CudaNetwork:
     def run(self, luma: int, shape: tuple[int, int, int], work: int, out: int, stream: Any) -> None:  # noqa: ANN401
         """Enqueue (n, height, width) -> (n, height*scale, width*scale), float32, at addresses of the device.
 
-        `work` has `Fused.workspace` bytes. `stream` is cuda-core's, or has its protocol `__cuda_stream__`.
+        `work` has `Fused.workspace` bytes; `stream` is one of cuda-core's.
         """
         launches = self._network.launches(
-            int(self._content.handle), luma, shape, work, out, self._processors
+            int(self._content.handle), luma, shape, work, out, self._blocks
         )
-        for kernel, grid, threads, arguments in launches:
-            config = self._config(grid=grid, block=threads)
+        for kernel, grid, threads, shared, arguments in launches:
+            config = self._config(grid=grid, block=threads, shmem_size=shared)
             self._launch(stream, config, self._kernels[kernel], *arguments)
+
+    def stream_of(self, owner: Any) -> Any:  # noqa: ANN401
+        """Another library's stream, of an object with the protocol `__cuda_stream__`."""
+        return self._device.create_stream(owner)
 
     def __call__(self, y: np.ndarray) -> np.ndarray:
         """Contiguous float32 (N, 1, h, w) -> (N, 1, h*scale, w*scale)."""
@@ -79,6 +83,17 @@ class CudaNetwork:
         out.copy_to(result, stream=self._stream)
         self._stream.sync()
         return np.from_dlpack(result).view(np.float32).reshape(shape)
+
+    def _room(self, kernel: Any) -> int:  # noqa: ANN401
+        """How many blocks of `upscale` a multiprocessor runs at a time, allowed the shared memory they need."""
+        from cuda.bindings import driver
+
+        shared = self._network.shared
+        key = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+        (error,) = driver.cuKernelSetAttribute(key, shared, kernel.handle, driver.CUdevice(self._device.device_id))
+        if error != driver.CUresult.CUDA_SUCCESS:
+            raise RuntimeError(f"{error.name}: {shared} bytes of shared memory a block")
+        return max(1, kernel.occupancy.max_active_blocks_per_multiprocessor(32 * UPSCALERS, shared))
 
     def _to_device(self, array: np.ndarray) -> Any:  # noqa: ANN401
         staged = self._pinned.allocate(array.nbytes, stream=self._stream)

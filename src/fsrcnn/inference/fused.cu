@@ -167,10 +167,20 @@ constexpr int GROUPS = WIDTH / 16 / SIDE;         // products beside each other
 constexpr int STRIDE = TILES % 2 ? D : D + 8;     // halves of a pixel, so that no two rows meet in a bank
 constexpr int SPREAD = SIDE == 2 ? 36 : 0;        // from the even pixels of a row to the odd ones
 constexpr int BUFFER = 72 * STRIDE;               // halves of a row, with what the last products read beyond
-constexpr int UPSCALERS = 2;                      // warps of a block: two keep to 48 KiB
+constexpr int UPSCALERS = 4;                      // warps of a block
 
 static __device__ __forceinline__ int place(int pixel) {
     return SIDE == 2 ? pixel % 2 * SPREAD + pixel / 2 : pixel;
+}
+
+// A lane's share of 64 pixels of a row from `x`; outside of the picture 0.
+static __device__ __forceinline__ void fetch(uint2 to[4][2], const uint2 *in, int y, int x, int height,
+                                             int width, int t) {
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+        const bool inside = y >= 0 && y < height && x + 8 * i >= 0 && x + 8 * i < width;
+        to[i / 2][i % 2] = inside ? in[((size_t)y * width + x + 8 * i) * 4 + t] : make_uint2(0, 0);
+    }
 }
 
 // Expanding and deconvolution: -> luma (n, height * SCALE, width * SCALE), `rows` rows of pixels a warp.
@@ -178,20 +188,19 @@ static __device__ __forceinline__ int place(int pixel) {
 extern "C" __global__ void __launch_bounds__(32 * UPSCALERS)
 upscale(const uint2 *in, int height, int width, int rows, const uint2 *expand, const float4 *rules,
         const uint2 *bank, const u32 *bank_rest, float bias, float *out) {
-    constexpr int FULL = SHIFTS * PAIRS * TAPS * OUTPUTS * 32, REST = SHIFTS * TAPS * OUTPUTS * 32;
-    __shared__ __align__(16) unsigned short buffers[UPSCALERS][BUFFER];
-    __shared__ uint2 full[FULL];
-    __shared__ u32 rest[TILES % 2 ? REST : 1];
-    __shared__ float4 rule[TILES * 4];
+    constexpr int FULL = SHIFTS * PAIRS * TAPS * OUTPUTS * 32, REST = TILES % 2 * SHIFTS * TAPS * OUTPUTS * 32;
+    uint2 *full = (uint2 *)memory;
+    u32 *rest = (u32 *)(full + FULL);
+    float4 *rule = (float4 *)(rest + REST);
+    unsigned short *buffer = (unsigned short *)(rule + TILES * 4) + threadIdx.x / 32 * BUFFER;
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, g = lane / 4, t = lane % 4;
     const int left = blockIdx.x * (WIDTH - TAPS + 1) - BEFORE, top = (blockIdx.y * UPSCALERS + warp) * rows;
-    unsigned short *buffer = buffers[warp];
     in += (size_t)blockIdx.z * height * width * 4;
     out += (size_t)blockIdx.z * height * width * (SCALE * SCALE);
-    for (int i = threadIdx.x; i < FULL; i += 32 * UPSCALERS)
-        full[i] = bank[i];
-    for (int i = threadIdx.x; TILES % 2 && i < REST; i += 32 * UPSCALERS)
-        rest[i] = bank_rest[i];
+    for (int i = threadIdx.x; i < FULL / 2; i += 32 * UPSCALERS)
+        ((uint4 *)full)[i] = ((const uint4 *)bank)[i];
+    for (int i = threadIdx.x; i < REST / 4; i += 32 * UPSCALERS)
+        ((uint4 *)rest)[i] = ((const uint4 *)bank_rest)[i];
     for (int i = threadIdx.x; i < TILES * 4; i += 32 * UPSCALERS)
         rule[i] = rules[i];
     uint2 wide[TILES];
@@ -206,23 +215,24 @@ upscale(const uint2 *in, int height, int width, int rows, const uint2 *expand, c
     for (int i = 0; i < TAPS * GROUPS * OUTPUTS * 4; i++)
         sum[i / 4 / (GROUPS * OUTPUTS)][i / 4 % (GROUPS * OUTPUTS)][i % 4] = bias;
     const int last = min(rows, height - top) + TAPS - 1;
+    uint2 ahead[4][2]; // a row before it is needed
+    fetch(ahead, in, top - BEFORE, left + g, height, width, t);
 #pragma unroll 1
     for (int row = 0; row < last; row++) {
         const int y = top + row - BEFORE;
+        uint2 now[4][2];
+#pragma unroll
+        for (int i = 0; i < 8; i++)
+            now[i / 2][i % 2] = ahead[i / 2][i % 2];
+        if (row + 1 < last)
+            fetch(ahead, in, y + 1, left + g, height, width, t);
         if (y >= 0 && y < height) {
             __syncwarp();
 #pragma unroll
             for (int group = 0; group < 4; group++) {
-                u32 a[4];
-                bool inside[2];
-#pragma unroll
-                for (int i = 0; i < 2; i++) {
-                    const int x = left + 16 * group + 8 * i + g;
-                    inside[i] = x >= 0 && x < width;
-                    const uint2 value = inside[i] ? in[((size_t)y * width + x) * 4 + t] : make_uint2(0, 0);
-                    a[i] = value.x;
-                    a[i + 2] = value.y;
-                }
+                const u32 a[4] = {now[group][0].x, now[group][1].x, now[group][0].y, now[group][1].y};
+                const int x = left + 16 * group + g;
+                const bool inside[2] = {x >= 0 && x < width, x + 8 >= 0 && x + 8 < width};
                 u32 *to[2] = {(u32 *)(buffer + place(16 * group + g) * STRIDE) + t,
                               (u32 *)(buffer + place(16 * group + g + 8) * STRIDE) + t};
 #pragma unroll
@@ -235,7 +245,7 @@ upscale(const uint2 *in, int height, int width, int rows, const uint2 *expand, c
                 }
             }
             __syncwarp();
-#pragma unroll 1
+#pragma unroll
             for (int shift = 0; shift < SHIFTS; shift++) {
                 const unsigned short *from =
                     buffer + (place(shift) + lane % 16) * STRIDE + lane / 16 * 8;

@@ -3,6 +3,7 @@
 Knows nothing of a driver: `cuda` brings the launches to a graphics processor, a test to this one.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import NamedTuple
@@ -13,7 +14,8 @@ from fsrcnn.errors import InputError
 from fsrcnn.network.weights import Array, Weights
 
 WIDEST_D, WIDEST_S = 56, 16  # by the shared memory of a block, and the width of a product
-WIDTH, WARPS, ROWS, UPSCALERS = 64, 4, 8, 2  # as in fused.cu
+WIDTH, WARPS, ROWS, UPSCALERS = 64, 4, 8, 4  # as in fused.cu
+MOST_ROWS = 32  # of a warp
 PIXEL = 32  # bytes of a pixel between two kernels
 ALIGNMENT = 256  # bytes
 
@@ -24,6 +26,7 @@ class Launch(NamedTuple):
     kernel: str
     grid: tuple[int, int, int]
     threads: int
+    shared: int  # bytes of a block's shared memory
     arguments: tuple[int | np.int32 | np.float32, ...]
 
 
@@ -43,6 +46,9 @@ class Fused:
         self.taps = weights.subpixel()[0].shape[-1]
         arrays = _arrays(weights)
         self.bias = np.float32(weights.deconvolution()[1][0])
+        stride = d if d // 8 % 2 else d + 8
+        tables = sum(arrays[name].nbytes for name in ("bank", "bank_rest", "expand_rules"))
+        self.shared = tables + UPSCALERS * 72 * stride * 2
         starts, end = {}, 0
         for name, array in arrays.items():
             starts[name] = end
@@ -64,11 +70,11 @@ class Fused:
         return 2 * n * height * width * PIXEL
 
     def launches(
-        self, content: int, luma: int, shape: tuple[int, int, int], work: int, out: int, processors: int
+        self, content: int, luma: int, shape: tuple[int, int, int], work: int, out: int, blocks: int
     ) -> Iterator[Launch]:
         """What maps luma (n, height, width) to (n, height*scale, width*scale), float32, not clamped.
 
-        `content`, `luma`, `work` and `out` are addresses; `processors` is how many multiprocessors there are.
+        `content`, `luma`, `work` and `out` are addresses; `blocks` of `upscale` run at a time.
         """
         n, height, width = shape
         size = np.int32(height), np.int32(width)
@@ -76,17 +82,29 @@ class Fused:
         at = {name: content + start for name, start in self._starts.items()}
         grid, threads = (-(-width // WIDTH), -(-height // ROWS), n), 32 * WARPS
         names = ("first", "first_rules", "shrink", "shrink_rest", "shrink_rules")
-        yield Launch("features", grid, threads, (luma, *size, *(at[name] for name in names), here))
+        yield Launch("features", grid, threads, 0, (luma, *size, *(at[name] for name in names), here))
         for layer in range(self.m):
             bank, rules = at[f"mapping{layer}"], at[f"mapping{layer}_rules"]
-            yield Launch("mapping", grid, threads, (here, *size, bank, rules, there))
+            yield Launch("mapping", grid, threads, 0, (here, *size, bank, rules, there))
             here, there = there, here
         across = -(-width // (WIDTH - self.taps + 1))
-        # The more rows a warp goes down, the fewer are read twice; but all processors shall have warps.
-        rows = 16 if n * across * height >= 16 * 16 * processors else 4
+        rows = rows_of_a_warp(height, across * n, blocks)
         names = ("expand", "expand_rules", "bank", "bank_rest")
         arguments = (here, *size, np.int32(rows), *(at[name] for name in names), self.bias, out)
-        yield Launch("upscale", (across, -(-height // (UPSCALERS * rows)), n), 32 * UPSCALERS, arguments)
+        grid = (across, -(-height // (UPSCALERS * rows)), n)
+        yield Launch("upscale", grid, 32 * UPSCALERS, self.shared, arguments)
+
+
+def rows_of_a_warp(height: int, columns: int, blocks: int) -> int:
+    """How far a warp of `upscale` goes down, so that whole waves of `blocks` blocks are busy.
+
+    The more, the fewer rows are read twice.
+    """
+    for waves in itertools.count(1):
+        rows = -(-height // (UPSCALERS * max(1, waves * blocks // columns)))
+        if rows <= MOST_ROWS:
+            return rows
+    raise AssertionError
 
 
 def _arrays(weights: Weights) -> dict[str, np.ndarray]:

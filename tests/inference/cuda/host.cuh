@@ -27,6 +27,7 @@ static int min(int a, int b) { return a < b ? a : b; }
 using std::size_t;
 
 static dim3 threadIdx, blockIdx;
+static uint4 memory[1 << 13];
 
 struct Barrier { int waiting = 0, round = 0; };
 struct Warp {
