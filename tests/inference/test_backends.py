@@ -141,6 +141,7 @@ def test_openvino_calls_nobody_and_leaves_the_home_folder_alone(tmp_path):
         ("fast", "no backend 'fast'; choose auto, eager, native"),
         ("onnxruntime", r"pip install 'fsrcnn\[onnx\]'"),
         ("openvino", r"pip install 'fsrcnn\[openvino\]'"),
+        ("cuda", r"pip install 'fsrcnn\[cuda\]'"),
         ("native", "C compiler"),
     ],
 )

@@ -47,7 +47,9 @@ def on_host(tmp_path_factory):
             at[0], at[1], luma.shape, at[2], at[3], blocks=2
         ):
             values = [
-                {np.int32: ctypes.c_int32, np.float32: ctypes.c_float}.get(type(value), ctypes.c_void_p)(value)
+                {np.int32: ctypes.c_int32, np.float32: ctypes.c_float}.get(type(value), ctypes.c_void_p)(
+                    value
+                )
                 for value in arguments
             ]
             pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))

@@ -87,7 +87,7 @@ def plain_network(network: FSRCNN, device: Device) -> Call:
 
 
 def fast_networks(network: FSRCNN, device: Device) -> dict[str, Call]:
-    """The backends that run on the device: on the CPU all that are installed, elsewhere torch's.
+    """The backends that run on the device: on the CPU all of its own that are installed, elsewhere torch's.
 
     Without `numpy`, which is for where no other one is, and takes a second for a frame.
     """
@@ -95,7 +95,7 @@ def fast_networks(network: FSRCNN, device: Device) -> dict[str, Call]:
         return {}
     if device.type == "cpu":
         weights, threads = weights_of(network), torch.get_num_threads()
-        names = [name for name in backends.available() if name != "numpy"]
+        names = [name for name in backends.available() if name not in ("numpy", "cuda")]
         return {name: _on_arrays(backends.load(weights, name, threads)) for name in names}
     inference: dict[str, Call] = {"eager": InferenceNetwork(weights_of(network)).to(device)}
     if device.type == "cuda":

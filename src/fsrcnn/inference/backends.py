@@ -1,9 +1,9 @@
-"""One interface to everything that can run the trained network on the CPU.
+"""One interface to everything that can run the trained network, on the CPU but for `cuda`.
 
     upscale = backends.load(weights)      # or load(weights, "onnxruntime", threads=1)
     large = upscale(y)                    # (N, 1, h, w) float32 -> (N, 1, h*scale, w*scale)
 
-All compute the same function in float32; docs/inference.md compares their speed.
+All compute the same function in float32, `cuda` with products of float16; docs/inference.md compares them.
 """
 
 import importlib.util
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fsrcnn.errors import InputError
-from fsrcnn.inference import arrays, native
+from fsrcnn.inference import arrays, cuda, native
 from fsrcnn.network.weights import Weights
 from fsrcnn.system import usable_cores
 
@@ -52,7 +52,8 @@ def load(weights: Weights, name: str = "auto", threads: int | None = None) -> Ba
     a fork does not survive.
 
     `threads` is by default the number of cores that this process may use; with eager and compiled it is
-    torch's number, and one that is given is set for the whole process; numpy has the number of its BLAS.
+    torch's number, and one that is given is set for the whole process; numpy has the number of its BLAS, and
+    cuda none.
     Raises `InputError` for an unknown name, or for a backend that is not installed.
     """
     if name == "auto":
@@ -77,6 +78,7 @@ def available() -> tuple[str, ...]:
         "compiled": _importable("torch") and shutil.which(os.environ.get("CXX") or "g++") is not None,
         "onnxruntime": _importable("onnx", "onnxruntime"),
         "openvino": _importable("onnx", "openvino"),
+        "cuda": cuda.available(),
     }
     return tuple(name for name in LOADERS if present[name])
 
@@ -136,6 +138,10 @@ def _openvino(weights: Weights, threads: int | None) -> Run:
     return lambda y: compiled(y)[0]
 
 
+def _cuda(weights: Weights, threads: int | None) -> Run:
+    return cuda.load(weights)
+
+
 LOADERS: dict[str, Callable[[Weights, int | None], Run]] = {
     "eager": _eager,
     "native": _native,
@@ -143,6 +149,7 @@ LOADERS: dict[str, Callable[[Weights, int | None], Run]] = {
     "compiled": _compiled,
     "onnxruntime": _onnxruntime,
     "openvino": _openvino,
+    "cuda": _cuda,
 }
 SLOWER = "some ten times slower"
 INSTALL = {
@@ -151,4 +158,5 @@ INSTALL = {
     "compiled": "it needs a C++ compiler, g++, and torch: pip install 'fsrcnn[train]'",
     "onnxruntime": "pip install 'fsrcnn[onnx]'",
     "openvino": "pip install 'fsrcnn[openvino]'",
+    "cuda": "it needs an NVIDIA processor of 2020 or later, its driver, and pip install 'fsrcnn[cuda]'",
 }

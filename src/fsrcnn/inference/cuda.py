@@ -55,9 +55,7 @@ class CudaNetwork:
 
         `work` has `Fused.workspace` bytes; `stream` is one of cuda-core's.
         """
-        launches = self._network.launches(
-            int(self._content.handle), luma, shape, work, out, self._blocks
-        )
+        launches = self._network.launches(int(self._content.handle), luma, shape, work, out, self._blocks)
         for kernel, grid, threads, shared, arguments in launches:
             config = self._config(grid=grid, block=threads, shmem_size=shared)
             self._launch(stream, config, self._kernels[kernel], *arguments)
@@ -90,7 +88,9 @@ class CudaNetwork:
 
         shared = self._network.shared
         key = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-        (error,) = driver.cuKernelSetAttribute(key, shared, kernel.handle, driver.CUdevice(self._device.device_id))
+        (error,) = driver.cuKernelSetAttribute(
+            key, shared, kernel.handle, driver.CUdevice(self._device.device_id)
+        )
         if error != driver.CUresult.CUDA_SUCCESS:
             raise RuntimeError(f"{error.name}: {shared} bytes of shared memory a block")
         return max(1, kernel.occupancy.max_active_blocks_per_multiprocessor(32 * UPSCALERS, shared))
