@@ -145,7 +145,7 @@ def variants(network: FSRCNN, where: torch.device, *, graphs: bool) -> tuple[dic
     calls: dict[str, Call] = {"plain": plain_network(network, where), **modules}
     if not graphs:
         names = [*(name + GRAPHS for name in modules), FUSED, FUSED + GRAPHS]
-        return calls, {name: {"not_timed": f"not on {where.type}"} for name in names}
+        return calls, {name: {"not_timed": f"no CUDA on {where.type}"} for name in names}
     for name, module in modules.items():
         calls[name + GRAPHS] = torch.compile(module, mode="reduce-overhead", dynamic=False)
     if not cuda.available():

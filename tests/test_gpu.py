@@ -54,9 +54,9 @@ def test_a_run_gives_rows_of_the_report(folder, monkeypatch):
     assert (batch["scale"], batch["input_shape"]) == (4, [2, 1, 12, 12])
     assert frame["variants"]["plain"]["speedup"] == 1
     assert 0 < frame["variants"]["sub-pixel"]["largest_difference"] < 1e-5
-    assert frame["variants"][GRAPHS] == {"not_timed": "no CUDA graphs on cpu"}
+    assert frame["variants"][GRAPHS] == {"not_timed": "no CUDA on cpu"}
     text = markdown([], [], FRAMEWORKS, content)
-    assert f"| **ours, {GRAPHS}** | {content['device_name']} | not timed: no CUDA graphs on cpu |" in text
+    assert f"| **ours, {GRAPHS}** | {content['device_name']} | not timed: no CUDA on cpu |" in text
     assert "| 2×1×12×12 at ×4, ms | 1×1×20×70 at ×2, ms |" in text
 
 
@@ -72,7 +72,8 @@ def test_graphs_are_asked_of_the_compiler(monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda module, **options: asked.append(options) or module)
     calls, missing = gpu.variants(load_pretrained(4), CPU, graphs=True)
     assert asked == [{"mode": "reduce-overhead", "dynamic": False}] * 2
-    assert missing == {}
+    assert list(missing) == [gpu.FUSED, gpu.FUSED + gpu.GRAPHS]
+    assert all("no backend cuda" in result["not_timed"] for result in missing.values())
     results = gpu.measure_latency(calls, torch.full((1, 1, 8, 8), 0.5), CPU, 0, 1)
     assert results[GRAPHS]["latency_ms"]["median"] > 0
     assert list(results) == list(calls)

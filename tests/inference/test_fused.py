@@ -1,62 +1,32 @@
-"""The kernels of `fused.cu` without a graphics processor: compiled for this one, every thread a coroutine."""
+"""The kernels of `fused.cu`, on this processor: every thread is a coroutine (host.py)."""
 
-import ctypes
 import shutil
-import subprocess
-from importlib.resources import files
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fsrcnn.errors import InputError
 from fsrcnn.inference import arrays
-from fsrcnn.inference.fused import Fused
+from fsrcnn.inference.fused import Fused, rows_of_a_warp
 from fsrcnn.network.weights import Weights, released, shapes
-
-HERE = Path(__file__).parent / "cuda"
+from tests.inference import host
 
 needs_compiler = pytest.mark.skipif(not shutil.which("g++"), reason="needs g++ 12 or later")
 
 
-@pytest.fixture(scope="module")
-def on_host(tmp_path_factory):
-    """A function that runs a network (n, h, w) -> (n, h*scale, w*scale) by the kernels."""
-    libraries = {}
-
-    def library(network: Fused) -> ctypes.CDLL:
-        if network.defines not in libraries:
-            folder = tmp_path_factory.mktemp("fused")
-            kernels = (files("fsrcnn.inference") / "fused.cu").read_text()
-            parts = (HERE / "host.cuh").read_text(), kernels, (HERE / "launch.cuh").read_text()
-            (folder / "fused.cpp").write_text("\n".join(parts))
-            defines = [f"-D{define}" for define in network.defines]
-            command = ["g++", "-O2", "-w", "-std=c++17", "-fPIC", "-shared", *defines]
-            subprocess.run([*command, "fused.cpp", "-o", "fused.so"], cwd=folder, check=True)
-            libraries[network.defines] = ctypes.CDLL(str(folder / "fused.so"))
-        return libraries[network.defines]
-
-    def run(weights: Weights, luma: np.ndarray) -> np.ndarray:
-        network = Fused(weights)
-        n, height, width = luma.shape
-        luma, content = np.ascontiguousarray(luma), network.content.copy()
-        work = np.full(Fused.workspace(n, height, width), 0xFF, np.uint8)  # NaN
-        out = np.full((n, height * weights.scale, width * weights.scale), np.nan, np.float32)
-        at = [array.ctypes.data for array in (content, luma, work, out)]
-        for kernel, grid, threads, _, arguments in network.launches(
-            at[0], at[1], luma.shape, at[2], at[3], blocks=2
-        ):
-            values = [
-                {np.int32: ctypes.c_int32, np.float32: ctypes.c_float}.get(type(value), ctypes.c_void_p)(
-                    value
-                )
-                for value in arguments
-            ]
-            pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
-            library(network).launch(kernel.encode(), (ctypes.c_int * 3)(*grid), threads, pointers)
-        return out
-
-    return run
+def by_kernels(weights: Weights, luma: np.ndarray) -> np.ndarray:
+    """(n, h, w) -> (n, h*scale, w*scale), with NaN where nothing was written."""
+    network = Fused(weights)
+    n, height, width = luma.shape
+    luma, content = np.ascontiguousarray(luma), network.content.copy()
+    work = np.full(Fused.workspace(n, height, width), 0xFF, np.uint8)
+    out = np.full((n, height * weights.scale, width * weights.scale), np.nan, np.float32)
+    at = [array.ctypes.data for array in (content, luma, work, out)]
+    for kernel, grid, threads, _, arguments in network.launches(
+        at[0], at[1], luma.shape, at[2], at[3], blocks=2
+    ):
+        host.launch(network.defines, kernel, grid, threads, arguments)
+    return out
 
 
 @needs_compiler
@@ -70,15 +40,15 @@ def on_host(tmp_path_factory):
         (4, "photo", (1, 1, 1)),
     ],
 )
-def test_kernels_equal_the_network(on_host, scale, family, shape):
+def test_kernels_equal_the_network(scale, family, shape):
     weights = released(scale, family)
     luma = smooth(shape)
     expected = arrays.load(weights)(luma[:, None])[:, 0]
-    np.testing.assert_allclose(on_host(weights, luma), expected, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(by_kernels(weights, luma), expected, rtol=0, atol=1e-3)
 
 
 @needs_compiler
-def test_a_random_network(on_host):
+def test_a_random_network():
     random = np.random.default_rng(1)
     made = {
         name: (random.normal(size=shape) * (0.05 if len(shape) > 1 else 0.2)).astype(np.float32)
@@ -87,7 +57,9 @@ def test_a_random_network(on_host):
     weights = Weights(3, 24, 16, 2, made, {})
     luma = random.random((1, 12, 65), np.float32)
     expected = arrays.load(weights)(luma[:, None])[:, 0]
-    np.testing.assert_allclose(on_host(weights, luma), expected, rtol=0, atol=2e-3 * np.abs(expected).max())
+    np.testing.assert_allclose(
+        by_kernels(weights, luma), expected, rtol=0, atol=2e-3 * np.abs(expected).max()
+    )
 
 
 @pytest.mark.parametrize(("d", "s"), [(57, 12), (64, 12), (8, 4), (56, 17)])
@@ -95,6 +67,19 @@ def test_other_shapes_are_refused(d, s):
     zeros = {name: np.zeros(shape, np.float32) for name, shape in shapes(d, s, 1).items()}
     with pytest.raises(InputError, match=f"no kernels for d {d}, s {s}; it takes"):
         Fused(Weights(2, d, s, 1, zeros, {}))
+
+
+@pytest.mark.parametrize(
+    ("height", "columns", "blocks", "rows"),
+    [
+        (1080, 32, 396, 23),  # 12 blocks of a column at once
+        (64, 16, 396, 1),
+        (4000, 64, 396, 28),  # six waves
+        (7, 1000, 2, 2),  # a block of four warps has the whole column
+    ],
+)
+def test_warps_fill_the_processor(height, columns, blocks, rows):
+    assert rows_of_a_warp(height, columns, blocks) == rows
 
 
 def smooth(shape: tuple[int, ...]) -> np.ndarray:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from fsrcnn.errors import InputError
 from fsrcnn.inference.fused import UPSCALERS, Fused
 from fsrcnn.network.weights import Weights
 
@@ -92,7 +91,7 @@ class CudaNetwork:
             key, shared, kernel.handle, driver.CUdevice(self._device.device_id)
         )
         if error != driver.CUresult.CUDA_SUCCESS:
-            raise RuntimeError(f"{error.name}: {shared} bytes of shared memory a block")
+            raise RuntimeError(f"{error.name}: {shared >> 10} KiB of shared memory a block")
         return max(1, kernel.occupancy.max_active_blocks_per_multiprocessor(32 * UPSCALERS, shared))
 
     def _to_device(self, array: np.ndarray) -> Any:  # noqa: ANN401
