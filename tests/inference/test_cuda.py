@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from fsrcnn.errors import InputError
 from fsrcnn.inference import arrays, backends, cuda
 from fsrcnn.network.weights import released
 from fsrcnn.upscaling.image import Upscaler
@@ -43,7 +44,16 @@ def test_a_picture_is_within_a_level(processor):
 def test_what_the_driver_refuses_is_said(monkeypatch):
     for name, module in host.cuda_core("CUDA_ERROR_INVALID_VALUE").items():
         monkeypatch.setitem(sys.modules, name, module)
-    with pytest.raises(RuntimeError, match="CUDA_ERROR_INVALID_VALUE: 61 KiB"):
+    with pytest.raises(InputError, match="CUDA_ERROR_INVALID_VALUE for 58 KiB"):
+        cuda.load(released(2))
+
+
+def test_what_a_library_says_is_one_line(monkeypatch):
+    modules = host.cuda_core()
+    modules["cuda.core"].Device = type("Device", (host.Device,), {"create_stream": lambda _: 1 / 0})
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    with pytest.raises(InputError, match=r"^backend cuda: division by zero; choose another backend$"):
         cuda.load(released(2))
 
 

@@ -1,6 +1,6 @@
 """The network on an NVIDIA graphics processor in one pass of fused kernels (`fused.cu`).
 
-Compiled for the processor that is there, in a tenth of a second, by the library of NVIDIA's that cuda-core
+Compiled for the processor that is there, in half a second, by the library of NVIDIA's that cuda-core
 finds; needs neither torch nor a CUDA toolkit. Products are of float16: luma is within 1e-3 of the network's.
 Needs compute capability 8.0 (Ampere) or later.
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fsrcnn.errors import InputError
 from fsrcnn.inference.fused import UPSCALERS, Fused
 from fsrcnn.network.weights import Weights
 
@@ -82,7 +83,7 @@ class CudaNetwork:
         return np.from_dlpack(result).view(np.float32).reshape(shape)
 
     def _room(self, kernel: Any) -> int:  # noqa: ANN401
-        """How many blocks of `upscale` a multiprocessor runs at a time, allowed the shared memory they need."""
+        """The blocks of `upscale` a multiprocessor runs at a time, allowed the shared memory they need."""
         from cuda.bindings import driver
 
         shared = self._network.shared
@@ -91,7 +92,7 @@ class CudaNetwork:
             key, shared, kernel.handle, driver.CUdevice(self._device.device_id)
         )
         if error != driver.CUresult.CUDA_SUCCESS:
-            raise RuntimeError(f"{error.name}: {shared >> 10} KiB of shared memory a block")
+            raise InputError(f"backend cuda: {error.name} for {shared >> 10} KiB of shared memory a block")
         return max(1, kernel.occupancy.max_active_blocks_per_multiprocessor(32 * UPSCALERS, shared))
 
     def _to_device(self, array: np.ndarray) -> Any:  # noqa: ANN401
@@ -104,8 +105,17 @@ class CudaNetwork:
 
 
 def load(weights: Weights) -> Callable[[np.ndarray], np.ndarray]:
-    """A function that maps contiguous float32 (N, 1, h, w) to (N, 1, h*scale, w*scale)."""
-    return CudaNetwork(weights)
+    """A function that maps contiguous float32 (N, 1, h, w) to (N, 1, h*scale, w*scale).
+
+    Raises `InputError` for a network that the kernels are not made for, and with what the driver says.
+    """
+    try:
+        return CudaNetwork(weights)
+    except InputError:
+        raise
+    except Exception as failure:  # of the driver, the compiler, or a library that is not found
+        reason = " ".join(str(failure).split())[:200]
+        raise InputError(f"backend cuda: {reason}; choose another backend") from failure
 
 
 def _device() -> Any:  # noqa: ANN401

@@ -6,7 +6,7 @@ Knows nothing of a driver: `cuda` brings the launches to a graphics processor, a
 import itertools
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class Launch(NamedTuple):
     grid: tuple[int, int, int]
     threads: int
     shared: int  # bytes of a block's shared memory
-    arguments: tuple[int | np.int32 | np.float32, ...]
+    arguments: tuple[Any, ...]
 
 
 class Fused:
@@ -38,8 +38,8 @@ class Fused:
         d, s, scale = weights.d, weights.s, weights.scale
         if d % 8 or not 16 <= d <= WIDEST_D or s > WIDEST_S:
             raise InputError(
-                f"backend cuda: no kernels for d {d}, s {s}; it takes d of 16, 24, ... {WIDEST_D} and s up to "
-                f"{WIDEST_S}"
+                f"backend cuda: no kernels for d {d}, s {s}; it takes d of 16, 24, ... {WIDEST_D} and s "
+                f"up to {WIDEST_S}"
             )
         self.scale, self.m = scale, weights.m
         self.defines = (f"D={d}", f"SCALE={scale}")
@@ -81,16 +81,16 @@ class Fused:
         here, there = work, work + n * height * width * PIXEL
         at = {name: content + start for name, start in self._starts.items()}
         grid, threads = (-(-width // WIDTH), -(-height // ROWS), n), 32 * WARPS
-        names = ("first", "first_rules", "shrink", "shrink_rest", "shrink_rules")
-        yield Launch("features", grid, threads, 0, (luma, *size, *(at[name] for name in names), here))
+        first = [at[name] for name in ("first", "first_rules", "shrink", "shrink_rest", "shrink_rules")]
+        yield Launch("features", grid, threads, 0, (luma, *size, *first, here))
         for layer in range(self.m):
             bank, rules = at[f"mapping{layer}"], at[f"mapping{layer}_rules"]
             yield Launch("mapping", grid, threads, 0, (here, *size, bank, rules, there))
             here, there = there, here
         across = -(-width // (WIDTH - self.taps + 1))
         rows = rows_of_a_warp(height, across * n, blocks)
-        names = ("expand", "expand_rules", "bank", "bank_rest")
-        arguments = (here, *size, np.int32(rows), *(at[name] for name in names), self.bias, out)
+        last = [at[name] for name in ("expand", "expand_rules", "bank", "bank_rest")]
+        arguments = (here, *size, np.int32(rows), *last, self.bias, out)
         grid = (across, -(-height // (UPSCALERS * rows)), n)
         yield Launch("upscale", grid, 32 * UPSCALERS, self.shared, arguments)
 
