@@ -58,7 +58,7 @@ lint: $(INSTALLED)
 lock: $(INSTALLED)
 	echo $(TORCH) > $(VENV)/torch.txt
 	$(RUN) pip-compile --quiet --generate-hashes --unsafe-package torch --unsafe-package fsrcnn \
-		--extra pipeline --extra dev --extra video --extra serve --extra onnx --extra openvino --extra ray \
+		--extra pipeline --extra dev --extra video --extra serve --extra onnx --extra openvino --extra ray --extra remote \
 		--strip-extras --no-header --no-emit-index-url --no-emit-find-links --no-emit-options \
 		--constraint $(VENV)/torch.txt --output-file requirements.lock pyproject.toml
 

@@ -6,6 +6,7 @@ all of it was put.
 
 import re
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -16,6 +17,7 @@ from fsrcnn.errors import InputError
 from fsrcnn.pictures.reading import reason
 
 URL = re.compile(r"[a-z][a-z0-9+.-]+://")
+making = threading.Lock()
 
 if TYPE_CHECKING:
     Base = Path
@@ -90,7 +92,9 @@ def told(text: str) -> str:
 
 @contextmanager
 def _copy(path: RemotePath) -> Iterator[Path]:
-    copy = Path(_copies().name, *path.parts)
+    with making:  # two threads would make two, one of which is gone at once
+        folder = _copies().name
+    copy = Path(folder, *path.parts)
     copy.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield copy
