@@ -45,7 +45,7 @@ class UpscaleModel(PythonModel):
     def predict(
         self,
         context: PythonModelContext,
-        model_input: np.ndarray | pandas.DataFrame,
+        model_input: np.ndarray,  # or a data frame; MLflow warns of a union at every import
         params: dict[str, Any] | None = None,
     ) -> np.ndarray | str | list[bytes | None]:
         """Upscale one image, or a table's column of picture files.
