@@ -64,23 +64,14 @@ def load(weights: Weights, name: str = "auto", threads: int | None = None) -> Ba
             return load(weights, "numpy", threads)
     if name not in LOADERS:
         raise InputError(f"no backend {name!r}; choose auto, {', '.join(LOADERS)}")
-    if name not in available():
+    if not PRESENT[name]():
         raise InputError(f"backend {name} is not installed; {INSTALL[name]}")
     return Backend(name, weights.scale, LOADERS[name](weights, threads))
 
 
 def available() -> tuple[str, ...]:
     """The names of the backends that can be loaded on this machine."""
-    present = {
-        "eager": _importable("torch"),
-        "native": native.available(),
-        "numpy": True,
-        "compiled": _importable("torch") and shutil.which(os.environ.get("CXX") or "g++") is not None,
-        "onnxruntime": _importable("onnx", "onnxruntime"),
-        "openvino": _importable("onnx", "openvino"),
-        "cuda": cuda.available(),
-    }
-    return tuple(name for name in LOADERS if present[name])
+    return tuple(name for name in LOADERS if PRESENT[name]())
 
 
 def _importable(*modules: str) -> bool:
@@ -150,6 +141,16 @@ LOADERS: dict[str, Callable[[Weights, int | None], Run]] = {
     "onnxruntime": _onnxruntime,
     "openvino": _openvino,
     "cuda": _cuda,
+}
+# Each asked for itself: to look for a graphics processor takes a while, and memory of it.
+PRESENT: dict[str, Callable[[], bool]] = {
+    "eager": lambda: _importable("torch"),
+    "native": lambda: native.available(),
+    "numpy": lambda: True,
+    "compiled": lambda: _importable("torch") and shutil.which(os.environ.get("CXX") or "g++") is not None,
+    "onnxruntime": lambda: _importable("onnx", "onnxruntime"),
+    "openvino": lambda: _importable("onnx", "openvino"),
+    "cuda": lambda: cuda.available(),
 }
 SLOWER = "some ten times slower"
 INSTALL = {
