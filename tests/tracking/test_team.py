@@ -1,17 +1,11 @@
 """A team's set-up, for real: MLflow over HTTP on PostgreSQL, and a DVC remote."""
 
-import os
-import pwd
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
 
 import mlflow
+import postgresql
 import pytest
 import torch
 from mlflow import MlflowClient
@@ -22,52 +16,15 @@ from fsrcnn.tracking import runs
 from tests.mlflow_server import Server
 from tests.project import Project
 
-# Where Debian puts the server's programs, which are not on the PATH there; elsewhere they are.
-TOOLS = os.pathsep.join(
-    [*map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"))[::-1]), os.environ["PATH"]]
-)
-
 
 @pytest.fixture
-def postgresql():
-    """The URI of a private PostgreSQL cluster on the loopback address."""
+def database():
+    """The URI of a private PostgreSQL server."""
     pytest.importorskip("psycopg2", reason="psycopg2 is not installed")
-    initdb, postgres, is_ready = (shutil.which(n, path=TOOLS) for n in ("initdb", "postgres", "pg_isready"))
-    if not (initdb and postgres and is_ready):
+    if not postgresql.installed():
         pytest.skip("PostgreSQL's server is not installed")
-    user = None
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        user = next((u.pw_name for u in pwd.getpwall() if u.pw_name in ("postgres", "nobody")), None)
-    # Not below pytest's own folder, which other users can't enter.
-    folder = Path(tempfile.mkdtemp(prefix="pg"))
-    if user:
-        shutil.chown(folder, user)
-    data = folder / "data"
-    initialise = [initdb, "--pgdata", data, "--username", "mlflow", "--auth", "trust", "--no-sync"]
-    subprocess.run(initialise, user=user, check=True, capture_output=True, cwd=folder)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [postgres, "-D", data, "-k", folder, "-p", str(port)]
-    process = subprocess.Popen(
-        [*command, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"],
-        user=user,
-        cwd=folder,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        ready = [is_ready, "-h", "127.0.0.1", "-p", str(port)]
-        for _ in range(300):
-            if subprocess.run(ready, capture_output=True, check=False).returncode == 0:
-                break
-            time.sleep(0.1)
-        else:
-            pytest.fail("PostgreSQL did not start")
-        yield f"postgresql+psycopg2://mlflow@127.0.0.1:{port}/postgres"
-    finally:
-        process.send_signal(signal.SIGINT)  # its fast shutdown, which waits for no client
-        process.wait(60)
-        shutil.rmtree(folder)
+    with postgresql.running() as uri:
+        yield uri
 
 
 TRAINING = """
@@ -82,8 +39,8 @@ with runs.training_run(sys.argv[1], output=output, params={"a": 1}, tags={}) as 
 """
 
 
-def test_tracking_server_on_postgresql(postgresql, tmp_path, monkeypatch):
-    server = Server(tmp_path, backend=postgresql)
+def test_tracking_server_on_postgresql(database, tmp_path, monkeypatch):
+    server = Server(tmp_path, backend=database)
     server.start()
     try:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
