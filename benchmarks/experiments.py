@@ -113,9 +113,7 @@ def give(cluster: Cluster, lines: str, team: Path, commit: str) -> "subprocess.P
 
 def found(condition: str) -> list[Run]:
     """MLflow's runs."""
-    return mlflow.search_runs(  # type: ignore[no-any-return]
-        experiment_names=[EXPERIMENT], filter_string=condition, output_format="list"
-    )
+    return mlflow.search_runs(experiment_names=[EXPERIMENT], filter_string=condition, output_format="list")
 
 
 def run_all(cluster: Cluster, team: Path, commit: str) -> None:

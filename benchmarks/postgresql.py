@@ -36,7 +36,7 @@ def running() -> Iterator[str]:
     if user:
         shutil.chown(folder, user)
     data = folder / "data"
-    initialise = [initdb, "--pgdata", data, "--username", "mlflow", "--auth", "trust", "--no-sync"]
+    initialise = [initdb, "--pgdata", str(data), "--username", "mlflow", "--auth", "trust", "--no-sync"]
     subprocess.run(initialise, user=user, check=True, capture_output=True, cwd=folder)
     process = subprocess.Popen(
         [postgres, "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"],
