@@ -1,7 +1,7 @@
 """The network on an NVIDIA graphics processor in one pass of fused kernels (`fused.cu`).
 
 Compiled for the processor that is there, in half a second, by the library of NVIDIA's that cuda-core
-finds; needs neither torch nor a CUDA toolkit. Products are of float16: luma is within 1e-3 of the network's.
+finds; needs neither torch nor a CUDA toolkit. Products are of float16: luma differs by up to about 1e-3.
 Needs compute capability 8.0 (Ampere) or later.
 """
 
