@@ -59,7 +59,7 @@ lock: $(INSTALLED)
 	echo $(TORCH) > $(VENV)/torch.txt
 	$(RUN) pip-compile --quiet --generate-hashes --unsafe-package torch --unsafe-package fsrcnn \
 		--extra pipeline --extra dev --extra video --extra serve --extra onnx --extra openvino --extra ray --extra remote \
-		--strip-extras --no-header --no-emit-index-url --no-emit-find-links --no-emit-options \
+		--no-strip-extras --no-header --no-emit-index-url --no-emit-find-links --no-emit-options \
 		--constraint $(VENV)/torch.txt --output-file requirements.lock pyproject.toml
 
 # Known vulnerabilities of the pinned versions; needs PyPI's advisories.
@@ -85,7 +85,7 @@ lock-mindspore: mindspore
 	echo $(TORCH) > $(MINDSPORE)/torch.txt
 	. $(MINDSPORE)/bin/activate && pip-compile --quiet --generate-hashes --unsafe-package torch --unsafe-package fsrcnn \
 		--extra pipeline --extra dev --extra video --extra serve --extra mindspore \
-		--strip-extras --no-header --no-emit-index-url --no-emit-find-links --no-emit-options \
+		--no-strip-extras --no-header --no-emit-index-url --no-emit-find-links --no-emit-options \
 		--constraint $(MINDSPORE)/torch.txt --output-file requirements-mindspore.lock pyproject.toml setup.py
 
 # Time to the published PSNR, and time of an epoch, beside the usual training loop.
