@@ -11,13 +11,18 @@ from pathlib import Path
 import requests
 
 
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 class Server:
     """`mlflow server` on a free port, with its store in a folder; it can be stopped and started again."""
 
     def __init__(self, folder: Path, backend: str = "") -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.uri = f"http://127.0.0.1:{self.port}"
         self.folder = folder
         self.backend = backend or f"sqlite:///{folder}/mlflow.db"

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from fsrcnn.cli import main
+from tests.mlflow_server import free_port
 
 fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed; pip install 'fsrcnn[remote]'")
 
@@ -61,9 +62,7 @@ def s3(monkeypatch):
     """A bucket of a server on this machine."""
     s3fs = pytest.importorskip("s3fs", reason="s3fs is not installed")
     pytest.importorskip("moto.server", reason="no moto; pip install 'moto[s3]' flask flask-cors")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     for name, value in {**KEYS, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}.items():
         monkeypatch.setenv(name, value)
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
