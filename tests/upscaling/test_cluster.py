@@ -1,5 +1,6 @@
 """`fsrcnn upscale --ray`: as on one machine, whoever dies."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from fsrcnn.cli import main
 from fsrcnn.download.samples import photographs
 
 COMMAND = "import sys; from fsrcnn.cli import main; sys.exit(main(sys.argv[1:]))"
-# The command, whose workers do something odd before each file; in their processes cluster.Worker is itself.
+# The command, whose workers do something odd before each task; in their processes cluster.Worker is itself.
 ODD = """
 import os, sys, time
 from pathlib import Path
@@ -26,34 +27,40 @@ class Odd:
         self.settings = settings
         self.worker = None
 
-    def __call__(self, job):
+    def __call__(self, task):
         self.worker = self.worker or cluster.Worker(self.settings)
-        self.worker.start  # which may compile, and write that
-        before(job.source.name)
-        return self.worker(job)
+        self.worker.upscaler_of  # which may compile, and write that
+        before(task)
+        return self.worker(task)
 
 {before}
 
 cluster.Worker = Odd
 sys.exit(main(sys.argv[1:]))
 """
-# Dies while it writes "once.png", and whenever it writes "always.png".
+# Dies once while it writes "once.png" and a segment of "clip.mp4", and whenever it writes "always.png".
 DYING = """
 died = Path(sys.argv.pop())
+ONCE = {"once.png": None, "clip.mp4": 1}
 
-def before(name):
-    if name == "always.png" or (name == "once.png" and not died.exists()):
-        died.touch() if name == "once.png" else None
+def before(task):
+    name = task.job.source.name
+    once = name in ONCE and task.segment == ONCE[name] and not (died / name).exists()
+    if once:
+        (died / name).touch()
+    if once or name == "always.png":
         files.sync = lambda path: os.kill(os.getpid(), 9)
+    if name == "changed.mp4" and task.segment == 1:
+        task.job.source.touch()
 """
 SLOW_DISK = """
-def before(name):
+def before(task):
     files.sync = lambda path: time.sleep(60)
 """
 
 
 def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
@@ -70,6 +77,16 @@ def pictures(tmp_path):
     return folder
 
 
+@pytest.fixture
+def clip(tmp_path):
+    """Of three segments, with sound."""
+    pytest.importorskip("av", reason="PyAV is not installed; pip install 'fsrcnn[video]'")
+    from tests.upscaling.clips.making import pictures, with_sound, write
+
+    silent = write(tmp_path / "silent.mp4", pictures(60, 24, 32) * 10)
+    return with_sound(tmp_path / "clip.mp4", silent, ("aac", 44100, "stereo", "eng"))
+
+
 @pytest.fixture(scope="module")
 def cluster():
     pytest.importorskip("ray", reason="Ray is not installed; pip install 'fsrcnn[ray]'")
@@ -79,27 +96,40 @@ def cluster():
         yield running
 
 
-def test_outputs_messages_and_status_are_those_of_one_machine(cluster, pictures, tmp_path, capsys):
-    assert main(["upscale", str(pictures), "-o", str(tmp_path / "one")]) == 1
+def test_outputs_messages_and_status_are_those_of_one_machine(cluster, pictures, clip, tmp_path, capsys):
+    one, many, died = (tmp_path / name for name in ("one", "many", "died"))
+    for folder in (one, many, died):
+        folder.mkdir()
+    assert main(["upscale", *map(str, (pictures, clip, "-o", one, "--resume"))]) == 1
     expected = capsys.readouterr().err.splitlines()
     (pictures / "always.png").write_bytes((pictures / "once.png").read_bytes())
-    options = ("upscale", pictures, "-o", tmp_path / "many", "--ray", cluster.address)
-    done = cluster.run(sys.executable, "-c", ODD.format(before=DYING), *options, tmp_path / "died")
+    changed = clip.with_name("changed.mp4")
+    changed.write_bytes(clip.read_bytes())
+    options = ("upscale", pictures, clip, changed, "-o", many, "--ray", cluster.address)
+    done = cluster.run(sys.executable, "-c", ODD.format(before=DYING), *options, died)
     assert done.returncode == 1
-    assert contents(tmp_path / "many") == contents(tmp_path / "one")
+    (segments,) = many.glob(".*")  # what there is of the clip that was not finished
+    assert segments.name == ".changed.mp4.fsrcnn"
+    shutil.rmtree(segments)
+    assert contents(many) == contents(one)
     lines = done.stderr.splitlines()
     said = [line for line in lines if line.startswith("fsrcnn: ")]
     deaths = [line for line in said if line.endswith("its worker died; it is given to another")]
     assert len([line for line in deaths if "once.png" in line]) == 1
     assert len([line for line in deaths if "always.png" in line]) == 3
+    assert len([line for line in deaths if "clip.mp4, segment 1: " in line]) == 1
+    assert len(deaths) == 5
     (given_up,) = [line for line in said if "always.png: not upscaled (its worker died 4 times" in line]
-    others = set(said) - set(deaths) - {given_up}
+    (failed,) = [line for line in said if "changed.mp4: was changed while it was upscaled" in line]
+    others = set(said) - {*deaths, given_up, failed}
     assert others == {line for line in expected if line.startswith("fsrcnn: ")}
-    assert "12 of 14 files" in lines[-1]
+    assert len([line for line in lines if line.startswith("600 frames in ")]) == 1
+    assert "13 of 16 files" in lines[-1]
     # A rerun goes on: what is there is left alone.
     done = cluster.run(sys.executable, "-c", COMMAND, *options, "--skip-existing")
-    assert "1 of 2 files" in done.stderr
-    assert "12 skipped that exist" in done.stderr
+    assert "2 of 3 files" in done.stderr
+    assert "13 skipped that exist" in done.stderr
+    assert (many / "changed.mp4").read_bytes() == (many / "clip.mp4").read_bytes()
 
 
 def test_sigterm_leaves_no_temporary_files(cluster, pictures, tmp_path):

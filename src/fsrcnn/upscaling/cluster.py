@@ -1,11 +1,11 @@
 """The files of `fsrcnn upscale`, spread by Ray over the cores of a cluster.
 
-A file is a task of one core, which Ray gives to any node that has one free; a worker process takes one after
-the other and keeps its networks. They are tasks and no actors, since an actor waits for its own place to come
-back when its node is gone, and has no part in nodes that join.
+A file, or a segment of a long clip, is a task of one core, which Ray gives to any node that has one free; a
+worker process takes one after the other and keeps its networks. They are tasks and no actors, since an actor
+waits for its own place to come back when its node is gone, and has no part in nodes that join.
 
 Paths and a few words travel, no pixels. A task itself raises nothing about its file: what Ray raises is the
-death of a worker or a node, whose file is given again.
+death of a worker or a node, whose task is given again.
 """
 
 import io
@@ -18,32 +18,33 @@ import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import islice
+from functools import cached_property, partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 from fsrcnn.errors import InputError
 from fsrcnn.files import remove_leftovers
-from fsrcnn.upscaling.one_file import Settings, Start, attempt, starter, warnings_reported
-from fsrcnn.upscaling.planning import Job
+from fsrcnn.upscaling.family import CLIP
+from fsrcnn.upscaling.one_file import (
+    Settings,
+    UpscalerOf,
+    attempt,
+    starter,
+    tell_frames,
+    upscalers,
+    warnings_reported,
+)
+from fsrcnn.upscaling.planning import Job, is_clip
 from fsrcnn.upscaling.remote import RemotePath
-from fsrcnn.upscaling.reporting import report, say
+from fsrcnn.upscaling.tasks import Outcome, Task, Tasks
+from fsrcnn.upscaling.video import missing_segments, upscale_clip, upscale_segment
 
-ATTEMPTS = 4  # a file that kills its worker must not go round for ever
-ON_THE_WAY = 1000  # files that Ray has at a time, however many there are
+ON_THE_WAY = 1000  # tasks that Ray has at a time, however many there are
 TICK = 0.1  # seconds between two looks at what is done: one by one, each would cost a look at all
 LOCAL = "local"  # to Ray: a cluster of its own
 PATIENCE = 10  # seconds until the cluster answers
 GRACE = 5  # seconds that workers have to put away what they were writing
-
-
-class Outcome(NamedTuple):
-    """Of one file: what `attempt` returned, and what was said on the way."""
-
-    pixels: int | None
-    said: str
 
 
 @dataclass
@@ -53,17 +54,32 @@ class Worker:
     settings: Settings
 
     @cached_property
-    def start(self) -> Start:
-        """As `starter` makes it, for a share of one core."""
+    def upscaler_of(self) -> UpscalerOf:
+        """As `upscalers` makes it, for a share of one core."""
         os.environ["PYTHON_CPU_COUNT"] = "1"
-        return starter(self.settings)
+        return upscalers(self.settings)
 
-    def __call__(self, job: Job) -> Outcome:
-        """Do one file. Raises `InputError` where a network or the backend is not to be had."""
+    def __call__(self, task: Task) -> Outcome:
+        """Do one task. Raises `InputError` where a network or the backend is not to be had."""
+        job = task.job
         with redirect_stderr(io.StringIO()) as said, warnings_reported():
-            start = self.start
-            pixels = attempt(job, lambda: start(job)[1]())
-        return Outcome(pixels, said.getvalue())
+            start = starter(self.settings, self.upscaler_of)
+            if not is_clip(job.source) or any(isinstance(path, RemotePath) for path in job):
+                return Outcome(attempt(job, lambda: start(job)[1]()), said.getvalue())
+            segments = attempt(job, lambda: partial(self._share_of_clip, task))
+            return Outcome(None if segments is None else 0, said.getvalue(), segments or ())
+
+    def _share_of_clip(self, task: Task) -> tuple[int, ...]:
+        """Write a segment, or a clip; the segments that it needs before, where they are several."""
+        clip = *task.job, self.upscaler_of(task.job.source, CLIP), self.settings.quality
+        if task.segment is not None:
+            upscale_segment(*clip, task.segment)
+        elif len(missing := missing_segments(*clip)) > 1:
+            return tuple(missing)
+        else:
+            frames, seconds = upscale_clip(*clip, resume=True)
+            tell_frames(frames, task.spent + seconds)
+        return ()
 
 
 def spread(jobs: list[Job], settings: Settings, address: str) -> Generator[int | None, None, None]:
@@ -73,40 +89,54 @@ def spread(jobs: list[Job], settings: Settings, address: str) -> Generator[int |
     this machine's cores that lives as long as the command.
     Raises `InputError` without Ray, without the cluster, and where workers can't start.
     """
-    with _connected(address) as ray:
-        worker = Worker(settings)
+    from tqdm import tqdm  # a fifth of the time to start
+
+    absolute = (Job(_absolute(job.source), _absolute(job.target)) for job in jobs)
+    # It shows nothing before there are segments.
+    bar = tqdm(desc="clips", unit="segment", total=0, delay=1e-9, leave=False, disable=None)
+    with _connected(address) as ray, bar:
+        worker, tasks = Worker(settings), Tasks(absolute, bar)
 
         @ray.remote(max_retries=0)
-        def upscale(job: Job) -> Outcome:
-            return worker(job)
+        def work(task: Task) -> Outcome:
+            return worker(task)
 
-        todo = ((Job(_absolute(job.source), _absolute(job.target)), 1) for job in jobs)
-        given: dict[Any, tuple[Job, int]] = {}  # by Ray's reference; the how manyth time
+        given: dict[Any, Task] = {}  # by Ray's reference
         try:
             while True:
-                given |= {upscale.remote(job): (job, n) for job, n in islice(todo, ON_THE_WAY - len(given))}
+                given |= {work.remote(task): task for task in tasks.take(ON_THE_WAY - len(given))}
                 if not given:
                     return
-                done, _ = ray.wait(list(given), num_returns=len(given), timeout=TICK)
-                for reference in done:
-                    job, n = given.pop(reference)
-                    try:
-                        outcome: Outcome = ray.get(reference)
-                    except ray.exceptions.RayTaskError as error:
-                        raise InputError(f"Ray's workers can't start: {_words(error.cause)}") from None
-                    except ray.exceptions.RayError as error:
-                        remove_leftovers(job.target)
-                        if n < ATTEMPTS:
-                            report(f"{job.source}: its worker died; it is given to another")
-                            given[upscale.remote(job)] = job, n + 1
-                            continue
-                        report(f"{job.source}: not upscaled (its worker died {n} times: {_words(error)})")
-                        yield None
+                for task, outcome in _ended(ray, given):
+                    if isinstance(outcome, Outcome):
+                        pixels, ended = outcome.pixels, tasks.ended(task, outcome)
                     else:
-                        say(outcome.said)
-                        yield outcome.pixels
+                        remove_leftovers(task.job.target)
+                        pixels, ended = None, tasks.died(task, outcome)
+                    if ended:
+                        if task.segment is not None:  # which the others have no use without
+                            _stop(ray, _of(task.job, given))
+                        yield pixels
         finally:
-            _stop(ray, {reference: job for reference, (job, _) in given.items()})
+            _stop(ray, given)
+
+
+def _ended(ray: ModuleType, given: dict[Any, Task]) -> Iterator[tuple[Task, Outcome | str]]:
+    """The tasks that have ended by now, taken out; what came of each, or why its worker died.
+
+    Raises `InputError` where workers can't start.
+    """
+    done, _ = ray.wait(list(given), num_returns=len(given), timeout=TICK)
+    for reference in done:
+        if reference not in given:  # of a clip of which a segment has failed meanwhile
+            continue
+        task = given.pop(reference)
+        try:
+            yield task, ray.get(reference)
+        except ray.exceptions.RayTaskError as error:
+            raise InputError(f"Ray's workers can't start: {_words(error.cause)}") from None
+        except ray.exceptions.RayError as error:
+            yield task, _words(error)
 
 
 def _absolute(path: Path) -> Path:
@@ -114,7 +144,13 @@ def _absolute(path: Path) -> Path:
     return path if isinstance(path, RemotePath) else path.absolute()
 
 
-def _stop(ray: ModuleType, given: dict[Any, Job]) -> None:
+def _of(job: Job, given: dict[Any, Task]) -> dict[Any, Task]:
+    """The tasks of a file, taken out."""
+    references = [reference for reference, task in given.items() if task.job == job]
+    return {reference: given.pop(reference) for reference in references}
+
+
+def _stop(ray: ModuleType, given: dict[Any, Task]) -> None:
     """Have the workers put away what they are writing; end those that don't, and put it away."""
     for reference in given:
         ray.cancel(reference)  # a KeyboardInterrupt in the worker
@@ -123,7 +159,7 @@ def _stop(ray: ModuleType, given: dict[Any, Job]) -> None:
         ray.cancel(reference, force=True)
     ray.wait(rest, num_returns=len(rest), timeout=GRACE)
     for reference in rest:
-        remove_leftovers(given[reference].target)
+        remove_leftovers(given[reference].job.target)
 
 
 @contextmanager

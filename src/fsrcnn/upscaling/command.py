@@ -11,16 +11,14 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
-from functools import partial
 from types import FrameType
 
 from fsrcnn.network.weights import Weights
 from fsrcnn.upscaling.ahead import Room, ahead
-from fsrcnn.upscaling.one_file import Settings, attempt, starter, warnings_reported
+from fsrcnn.upscaling.one_file import Settings, attempt, starter, upscalers, warnings_reported
 from fsrcnn.upscaling.planning import Encoding, Job, named
 from fsrcnn.upscaling.remote_planning import plan
 from fsrcnn.upscaling.reporting import printable, report
-from fsrcnn.upscaling.video import upscale_clip
 
 STOPS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # not on Windows
 
@@ -48,7 +46,8 @@ def run(options: argparse.Namespace, given: Weights | None) -> int:
         options.family,
         options.backend,
         options.max_megapixels,
-        partial(upscale_clip, quality=Encoding(options.crf, options.preset), resume=options.resume),
+        Encoding(options.crf, options.preset),
+        options.resume,
         options.verbose,
     )
     start = time.perf_counter()
@@ -86,7 +85,7 @@ def _results(jobs: list[Job], settings: Settings, address: str | None) -> Result
 
 
 def _on_this_machine(jobs: list[Job], settings: Settings) -> Results:
-    for job, result in ahead(jobs, starter(settings), Room()):
+    for job, result in ahead(jobs, starter(settings, upscalers(settings)), Room()):
         yield attempt(job, result)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from PIL import Image
 
@@ -18,16 +18,17 @@ from fsrcnn.pictures.reading import read
 from fsrcnn.pictures.writing import check, encode, store, write
 from fsrcnn.upscaling.family import CLEAN, CLIP, Choice, Suited, chosen, suited_to
 from fsrcnn.upscaling.image import Upscaler, released_upscaler
-from fsrcnn.upscaling.planning import Job, is_clip
+from fsrcnn.upscaling.planning import Encoding, Job, is_clip
 from fsrcnn.upscaling.remote import RemotePath, delivered, fetched
 from fsrcnn.upscaling.reporting import report
+from fsrcnn.upscaling.video import upscale_clip
 
 ENCODED_AHEAD = 2**26  # bytes of pixels at most
 
 UpscalerOf = Callable[[Path, Suited], Upscaler]  # of a file, for which a family is suited
-UpscaleClip = Callable[[Path, Path, Upscaler], tuple[int, float]]  # the number of frames, and seconds
 Write = Callable[[], int]  # which says how many pixels were written
 Start = Callable[[Job], tuple[int, Callable[[], Write]]]
+T = TypeVar("T")
 
 
 class Settings(NamedTuple):
@@ -38,20 +39,18 @@ class Settings(NamedTuple):
     family: Choice
     backend: str
     max_megapixels: float
-    clip: UpscaleClip
+    quality: Encoding
+    resume: bool
     verbose: bool
 
 
-def starter(settings: Settings) -> Start:
-    """What starts a file, as `ahead` takes it: reads it, and says what upscales and writes it.
-
-    Raises `InputError` where a network or the backend is not to be had.
-    """
-    return partial(_started, settings=settings, upscaler_of=_upscalers(settings))
+def starter(settings: Settings, upscaler_of: UpscalerOf) -> Start:
+    """What starts a file, as `ahead` takes it: reads it, and says what upscales and writes it."""
+    return partial(_started, settings=settings, upscaler_of=upscaler_of)
 
 
-def attempt(job: Job, result: Callable[[], Write]) -> int | None:
-    """Upscale and write: the pixels written, or None where that failed, which is reported."""
+def attempt(job: Job, result: Callable[[], Callable[[], T]]) -> T | None:
+    """Upscale and write: what that returns, the pixels written; None where it failed, which is reported."""
     try:
         return result()()
     except InputError as error:
@@ -86,7 +85,7 @@ class _Report(logging.Handler):
         report(record.getMessage())
 
 
-def _upscalers(settings: Settings) -> UpscalerOf:
+def upscalers(settings: Settings) -> UpscalerOf:
     """What upscales a file: the network that was given, else the released one that is asked for or suits it.
 
     Raises `InputError` where a network or the backend is not to be had.
@@ -109,7 +108,7 @@ def _upscalers(settings: Settings) -> UpscalerOf:
 def _started(job: Job, settings: Settings, upscaler_of: UpscalerOf) -> tuple[int, Callable[[], Write]]:
     """Read a picture. How many bytes it will have, and what upscales it."""
     if is_clip(job.source):
-        return 0, lambda: partial(_clip, job, upscaler_of, settings.clip)
+        return 0, lambda: partial(_clip, job, settings, upscaler_of)
     with fetched(job.source) as source:
         picture = read(source, settings.max_megapixels)
     upscaler = upscaler_of(job.source, suited_to(picture.metadata))
@@ -141,7 +140,13 @@ def _upscaled(job: Job, picture: Picture, upscaler: Upscaler) -> Write:
     return written
 
 
-def _clip(job: Job, upscaler_of: UpscalerOf, clip: UpscaleClip) -> int:
-    frames, seconds = clip(job.source, job.target, upscaler_of(job.source, CLIP))
-    print(f"{frames} frames in {seconds:.1f} s, {frames / seconds:.1f} frames a second", file=sys.stderr)
+def _clip(job: Job, settings: Settings, upscaler_of: UpscalerOf) -> int:
+    upscaler = upscaler_of(job.source, CLIP)
+    frames, seconds = upscale_clip(job.source, job.target, upscaler, settings.quality, resume=settings.resume)
+    tell_frames(frames, seconds)
     return 0
+
+
+def tell_frames(frames: int, seconds: float) -> None:
+    """What is said of a clip that is done."""
+    print(f"{frames} frames in {seconds:.1f} s, {frames / seconds:.1f} frames a second", file=sys.stderr)

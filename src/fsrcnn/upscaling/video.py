@@ -26,15 +26,11 @@ def upscale_clip(
     Raises `InputError` when PyAV is not installed, the source is no readable clip, or the target can't hold
     it or can't be written.
     """
-    if importlib.util.find_spec("av") is None:
-        raise InputError(f"{source}: clips need PyAV; run pip install 'fsrcnn[video]'")
-    from fsrcnn.upscaling.clips.segments import upscale_in_segments
-    from fsrcnn.upscaling.clips.transcoding import transcode
-
-    if target.suffix.lower() not in CLIP_TARGETS:
-        raise InputError(f"{target}: clips are written as {', '.join(CLIP_TARGETS)}; name one with -o")
     start = time.perf_counter()
-    with errors_of(source, target):
+    with _errors_of(source, target):
+        from fsrcnn.upscaling.clips.segments import upscale_in_segments
+        from fsrcnn.upscaling.clips.transcoding import transcode
+
         if resume:
             frames, notes = upscale_in_segments(source, target, upscaler, quality)
         else:
@@ -45,9 +41,42 @@ def upscale_clip(
     return frames, time.perf_counter() - start
 
 
+def missing_segments(source: Path, target: Path, upscaler: Upscaler, quality: Encoding) -> list[int]:
+    """Begin a clip as `upscale_clip` does with `resume`; the numbers of the segments that are to be written.
+
+    Raises `InputError` as it does.
+    """
+    with _errors_of(source, target):
+        from fsrcnn.upscaling.clips.work import begin
+
+        return begin(source, target, upscaler, quality).missing()
+
+
+def upscale_segment(source: Path, target: Path, upscaler: Upscaler, quality: Encoding, number: int) -> None:
+    """Write one of them, in whichever process; when all are there, `upscale_clip` with `resume` joins them.
+
+    Raises `InputError` as it does, and where this process can't go on with what another has begun.
+    """
+    with _errors_of(source, target):
+        from fsrcnn.upscaling.clips.segments import write_segment
+        from fsrcnn.upscaling.clips.work import begun
+
+        work = begun(source, target, upscaler, quality)
+        if work is None:
+            raise InputError(
+                f"{source}: was changed while it was upscaled, or a worker sees another file system or has "
+                "another version of fsrcnn or PyAV than the others"
+            )
+        write_segment(work, number, upscaler)
+
+
 @contextmanager
-def errors_of(source: Path, target: Path) -> Iterator[None]:
+def _errors_of(source: Path, target: Path) -> Iterator[None]:
     """Make `InputError` of what PyAV and the system raise on the way from one to the other."""
+    if importlib.util.find_spec("av") is None:
+        raise InputError(f"{source}: clips need PyAV; run pip install 'fsrcnn[video]'")
+    if target.suffix.lower() not in CLIP_TARGETS:
+        raise InputError(f"{target}: clips are written as {', '.join(CLIP_TARGETS)}; name one with -o")
     import av
 
     try:

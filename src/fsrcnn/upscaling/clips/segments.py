@@ -18,7 +18,7 @@ from av.video.frame import VideoFrame
 from tqdm import tqdm
 
 from fsrcnn.errors import InputError
-from fsrcnn.files import atomic
+from fsrcnn.files import atomic, remove_leftovers
 from fsrcnn.upscaling.clips.deinterlacing import progressive
 from fsrcnn.upscaling.clips.joining import finish
 from fsrcnn.upscaling.clips.reading import opened
@@ -51,11 +51,12 @@ def upscale_in_segments(
 def write_segment(
     work: Work, number: int, upscaler: Upscaler, tick: Callable[[], object] = lambda: None
 ) -> None:
-    """Write the file of one segment; `tick` is called after each frame.
+    """Write the file of one segment, in the place of what a killed process left; `tick`: after each frame.
 
     Raises `InputError` when the source was changed, or the target can't hold it, and PyAV's errors.
     """
     wanted, written = work.frames(number), 0
+    remove_leftovers(work.segments[number])
     container = FORMATS[work.target.suffix.lower()]
     with opened(work.source) as given, atomic(work.segments[number]) as temporary:
         clip = Source(given, work.source)

@@ -57,21 +57,34 @@ def begin(source: Path, target: Path, upscaler: Upscaler, quality: Encoding) -> 
 
     Raises `InputError` when `source` holds no video, and PyAV's errors.
     """
+    if work := begun(source, target, upscaler, quality):
+        return work
     folder = _folder(target)
-    plan = folder / "plan.json"
-    identity = _identity(source, upscaler, quality)
-    if plan.exists():
-        found = json.loads(plan.read_text(encoding="utf-8"))
-        if found["identity"] == identity:
-            return Work(source, target, quality, _survey(found["survey"]))
+    if _plan(target).exists():
         LOG.warning("%s: of another source, network, quality or version; begun anew", folder)
         shutil.rmtree(folder)
     with opened(source) as given:
         Source(given, source)  # complains where there is no video
     work = Work(source, target, quality, survey(source, LENGTH, BEFORE))
     fields = work.survey._replace(stamps=list(work.survey.stamps), durations=list(work.survey.durations))
-    write_json(plan, {"identity": identity, "survey": fields._asdict()})
+    identity = _identity(source, upscaler, quality)
+    write_json(_plan(target), {"identity": identity, "survey": fields._asdict()})
     return work
+
+
+def begun(source: Path, target: Path, upscaler: Upscaler, quality: Encoding) -> Work | None:
+    """What is there of the same source, network, quality and program, whichever process has begun it."""
+    plan = _plan(target)
+    if not plan.exists():
+        return None
+    found = json.loads(plan.read_text(encoding="utf-8"))
+    if found["identity"] != _identity(source, upscaler, quality):
+        return None
+    return Work(source, target, quality, _survey(found["survey"]))
+
+
+def _plan(target: Path) -> Path:
+    return _folder(target) / "plan.json"
 
 
 def _folder(target: Path) -> Path:
