@@ -171,8 +171,8 @@ def argument_parser() -> argparse.ArgumentParser:
         metavar="ADDRESS",
         nargs="?",
         const="",
-        help="spread files, and segments of clips, over a Ray cluster, such as auto or HOST:6379; without ADDRESS "
-        "that of RAY_ADDRESS, else this machine's cores (docs/scale.md)",
+        help="spread files, and segments of clips, over a Ray cluster, such as auto or HOST:6379; "
+        "without ADDRESS that of RAY_ADDRESS, else this machine's cores (docs/scale.md)",
     )
     command.add_argument("-v", "--verbose", action="store_true", help="say which network each file gets")
     command.set_defaults(run=_upscale)

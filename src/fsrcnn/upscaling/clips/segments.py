@@ -51,9 +51,10 @@ def upscale_in_segments(
 def write_segment(
     work: Work, number: int, upscaler: Upscaler, tick: Callable[[], object] = lambda: None
 ) -> None:
-    """Write the file of one segment, in the place of what a killed process left; `tick`: after each frame.
+    """Write the file of one segment; `tick` is called after each frame.
 
-    Raises `InputError` when the source was changed, or the target can't hold it, and PyAV's errors.
+    What a killed process left of it is deleted. Raises `InputError` when the source was changed, or
+    the target can't hold it, and PyAV's errors.
     """
     wanted, written = work.frames(number), 0
     remove_leftovers(work.segments[number])
