@@ -4,10 +4,13 @@ Pillow needs four bytes a pixel for a copy of the whole picture. Restart marks, 
 came before is needed, allow to join strips that were encoded apart: the samples are those of one piece.
 """
 
+import errno
 import io
+import os
+import sys
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -54,9 +57,20 @@ def _described(kept: Metadata, width: int, height: int) -> dict[str, Any]:
 
 
 def _encoded(pixels: np.ndarray, described: dict[str, Any], **options: int) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=QUALITY, subsampling="4:4:4", **described, **options)
-    return file.getvalue()
+    with _in_memory() as file:
+        Image.fromarray(pixels).save(
+            file, "JPEG", quality=QUALITY, subsampling="4:4:4", **described, **options
+        )
+        file.seek(0)
+        content = file.read()
+    if not content.endswith(END):  # Pillow does not see the short write where files have a limit
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    return content
+
+
+def _in_memory() -> BinaryIO:
+    # Only while it writes to a file with a number does Pillow let other threads run.
+    return os.fdopen(os.memfd_create("jpeg"), "w+b") if sys.platform == "linux" else io.BytesIO()
 
 
 def _strip(pixels: np.ndarray, rows: int, described: dict[str, Any], start: int) -> tuple[bytes, bytes]:
