@@ -12,6 +12,11 @@ import pytest
 from PIL import Image
 
 from fsrcnn.cli import main
+from fsrcnn.upscaling.cluster import Worker
+from fsrcnn.upscaling.one_file import Settings
+from fsrcnn.upscaling.planning import Encoding, Job
+from fsrcnn.upscaling.remote import path_of
+from fsrcnn.upscaling.tasks import Task
 from tests.mlflow_server import free_port
 
 fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed; pip install 'fsrcnn[remote]'")
@@ -100,7 +105,6 @@ def below(system, root):
 def test_as_on_this_machine(store, request, pictures, tmp_path, capsys):
     system, here = request.getfixturevalue(store), f"{store}://bucket"
     system.put(str(pictures), f"{here}/in", recursive=True)
-    (pictures / "clip.mp4").unlink()
     assert upscale(pictures, "-o", tmp_path / "out") == 1
     expected = contents(tmp_path / "out")
     assert expected.keys() == set(PICTURES)
@@ -108,8 +112,8 @@ def test_as_on_this_machine(store, request, pictures, tmp_path, capsys):
     assert upscale(f"{here}/in", "-o", f"{here}/out") == 1
     assert below(system, f"{here}/out") == expected
     lines = [line for line in capsys.readouterr().err.splitlines() if "files" not in line]
-    clip = f"fsrcnn: {here}/in/clip.mp4: clips are upscaled on this machine's file systems alone; copy it"
-    assert {clip, *(line for line in said.splitlines() if "files" not in line)} == set(lines)
+    assert {line for line in said.splitlines() if "files" not in line} == set(lines)
+    assert "passed over, as no pictures: 2 (clip.mp4, notes.txt)" in lines
     assert any("warned.png" in line for line in lines)
 
     # A rerun does what is missing, and no more.
@@ -118,7 +122,7 @@ def test_as_on_this_machine(store, request, pictures, tmp_path, capsys):
     system.rm(f"{here}/out/deep/b.jpg")
     system.pipe(f"{here}/out/a.png", b"left alone")
     assert upscale(f"{here}/in", "-o", f"{here}/out", "--skip-existing") == 1
-    assert "1 of 3 files" in (said := capsys.readouterr().err)
+    assert "1 of 2 files" in (said := capsys.readouterr().err)
     assert "3 skipped that exist" in said
     assert below(system, f"{here}/out") == {**expected, "a.png": b"left alone"}
 
@@ -133,6 +137,36 @@ def test_between_here_and_there(memory, pictures, tmp_path):
     assert contents(tmp_path / "back").keys() == {"b.jpg", "c.tif"}
     assert upscale(pictures / "deep", "-o", "memory://bucket/deep") == 0
     assert memory.cat("/bucket/deep/b.jpg") == (tmp_path / "back" / "b.jpg").read_bytes()
+
+
+def test_a_clip(memory, pictures, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("av", reason="PyAV is not installed; pip install 'fsrcnn[video]'")
+    from tests.upscaling.clips import making
+
+    clip = making.write(tmp_path / "film.avi", making.pictures(9), "mpeg4")
+    memory.put(str(clip), "/bucket/film.avi")
+    assert upscale(clip, "-o", tmp_path / "film.mp4") == 0
+    expected = (tmp_path / "film.mp4").read_bytes()
+    assert upscale("memory://bucket/film.avi", "-o", "memory://bucket/out") == 0
+    assert "9 frames in" in capsys.readouterr().err
+    assert memory.cat("/bucket/out/film.mp4") == expected
+    assert upscale(clip, "-o", "memory://bucket/large.mkv") == 0
+    assert upscale("memory://bucket/large.mkv", "-o", tmp_path / "back", "--scale", "2") == 0
+    assert (tmp_path / "back" / "large.mkv").exists()
+
+    # One task, for a worker of a cluster.
+    job = Job(path_of("memory://bucket/film.avi"), path_of("memory://bucket/again.mp4"))
+    monkeypatch.setenv("PYTHON_CPU_COUNT", "")  # which the worker sets
+    worker = Worker(Settings(4, None, "auto", "auto", 25, Encoding(), resume=False, verbose=False))
+    assert worker(Task(job)).pixels == 0
+    assert memory.cat("/bucket/again.mp4") == expected
+
+    memory.pipe("/bucket/bad.mp4", b"no clip")
+    assert upscale("memory://bucket/bad.mp4", "-o", "memory://bucket/none") == 1
+    assert "fsrcnn: memory://bucket/bad.mp4: not upscaled (Invalid data" in capsys.readouterr().err
+    assert not memory.exists("/bucket/none")
+    assert upscale("memory://bucket/film.avi", "-o", "memory://bucket/none", "--resume") == 1
+    assert "film.avi: --resume needs IN and OUT on file systems" in capsys.readouterr().err
 
 
 def test_what_can_t_be_put_is_reported_and_the_rest_goes_on(memory, pictures, monkeypatch, capsys):

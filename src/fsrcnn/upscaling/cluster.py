@@ -35,7 +35,7 @@ from fsrcnn.upscaling.one_file import (
     upscalers,
     warnings_reported,
 )
-from fsrcnn.upscaling.planning import Job, is_clip
+from fsrcnn.upscaling.planning import Job
 from fsrcnn.upscaling.remote import RemotePath
 from fsrcnn.upscaling.tasks import Outcome, Task, Tasks
 from fsrcnn.upscaling.video import missing_segments, upscale_clip, upscale_segment
@@ -64,7 +64,7 @@ class Worker:
         job = task.job
         with redirect_stderr(io.StringIO()) as said, warnings_reported():
             start = starter(self.settings, self.upscaler_of)
-            if not is_clip(job.source) or any(isinstance(path, RemotePath) for path in job):
+            if not job.has_segments:
                 return Outcome(attempt(job, lambda: start(job)[1]()), said.getvalue())
             segments = attempt(job, lambda: partial(self._share_of_clip, task))
             return Outcome(None if segments is None else 0, said.getvalue(), segments or ())

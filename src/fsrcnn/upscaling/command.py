@@ -13,10 +13,11 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from types import FrameType
 
+from fsrcnn.errors import InputError
 from fsrcnn.network.weights import Weights
 from fsrcnn.upscaling.ahead import Room, ahead
 from fsrcnn.upscaling.one_file import Settings, attempt, starter, upscalers, warnings_reported
-from fsrcnn.upscaling.planning import Encoding, Job, named
+from fsrcnn.upscaling.planning import Encoding, Job, is_clip, named
 from fsrcnn.upscaling.remote_planning import plan
 from fsrcnn.upscaling.reporting import printable, report
 
@@ -38,6 +39,11 @@ def run(options: argparse.Namespace, given: Weights | None) -> int:
         skip_existing=options.skip_existing,
         force=options.force,
     )
+    for job in todo.jobs:
+        if options.resume and is_clip(job.source) and not job.has_segments:
+            raise InputError(
+                f"{job.source}: --resume needs IN and OUT on file systems; leave it out, or copy it"
+            )
     for line in todo.refused:
         report(line)
     settings = Settings(

@@ -21,7 +21,7 @@ from fsrcnn.upscaling.image import Upscaler, released_upscaler
 from fsrcnn.upscaling.planning import Encoding, Job, is_clip
 from fsrcnn.upscaling.remote import RemotePath, delivered, fetched
 from fsrcnn.upscaling.reporting import report
-from fsrcnn.upscaling.video import upscale_clip
+from fsrcnn.upscaling.video import check_clip, upscale_clip
 
 ENCODED_AHEAD = 2**26  # bytes of pixels at most
 
@@ -142,7 +142,9 @@ def _upscaled(job: Job, picture: Picture, upscaler: Upscaler) -> Write:
 
 def _clip(job: Job, settings: Settings, upscaler_of: UpscalerOf) -> int:
     upscaler = upscaler_of(job.source, CLIP)
-    frames, seconds = upscale_clip(job.source, job.target, upscaler, settings.quality, resume=settings.resume)
+    check_clip(job.source, job.target)  # before it is fetched
+    with fetched(job.source) as source, delivered(job.target) as target:
+        frames, seconds = upscale_clip(source, target, upscaler, settings.quality, resume=settings.resume)
     tell_frames(frames, seconds)
     return 0
 

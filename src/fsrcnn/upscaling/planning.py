@@ -29,6 +29,11 @@ class Job(NamedTuple):
     source: Path
     target: Path
 
+    @property
+    def has_segments(self) -> bool:
+        """Whether it is a clip that can be written in segments, since these can lie beside its target."""
+        return is_clip(self.source) and not any(isinstance(path, RemotePath) for path in self)
+
 
 class Plan(NamedTuple):
     """`refused`: why, one line for each file; `passed_over`: files in folders that are no pictures."""
@@ -93,7 +98,7 @@ def named(paths: list[Path]) -> str:
 def _target_of_file(source: Path, output: Path | None, scale: int, several: bool) -> Path:
     if output is None:
         return _beside(source, scale)
-    target = output / f"{source.stem}{_suffix(source)}" if several or output.is_dir() else output
+    target = output / name_of(source) if several or output.is_dir() else output
     known = CLIPS if is_clip(source) else tuple(SUFFIXES)
     if target.suffix.lower() not in known:
         raise InputError(f"{target}: unknown suffix; expected {_list(*known)}")
@@ -118,6 +123,11 @@ def _beside(path: Path, scale: int) -> Path:
     if path.is_dir():  # whose dot starts no suffix
         return path.with_name(f"{path.name}_x{scale}")
     return path.with_name(f"{path.stem}_x{scale}{_suffix(path)}")
+
+
+def name_of(path: Path) -> str:
+    """The name of the file to write in another folder."""
+    return f"{path.stem}{_suffix(path)}"
 
 
 def _suffix(path: Path) -> str:

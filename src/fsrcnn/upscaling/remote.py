@@ -72,8 +72,14 @@ def fetched(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def delivered(path: RemotePath) -> Iterator[Path]:
-    """A local file to write, which is put there afterwards. Raises `InputError` where it can't be put."""
+def delivered(path: Path) -> Iterator[Path]:
+    """A local file to write: the path itself, or one that is put there afterwards.
+
+    Raises `InputError` where it can't be put.
+    """
+    if not isinstance(path, RemotePath):
+        yield path
+        return
     system, _ = _file_system(path)
     with _copy(path) as copy:
         yield copy

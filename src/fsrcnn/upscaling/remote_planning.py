@@ -1,4 +1,4 @@
-"""What `fsrcnn upscale` is going to do where IN or OUT is a URL: one IN, whose pictures go to OUT."""
+"""What `fsrcnn upscale` is going to do where IN or OUT is a URL: one IN, a clip or pictures, to OUT."""
 
 import os
 from pathlib import Path
@@ -6,15 +6,15 @@ from pathlib import Path
 from fsrcnn.errors import InputError
 from fsrcnn.pictures.formats import SUFFIXES
 from fsrcnn.upscaling import planning
-from fsrcnn.upscaling.planning import Job, Plan, is_clip
+from fsrcnn.upscaling.planning import CLIP_TARGETS, Job, Plan, is_clip
 from fsrcnn.upscaling.remote import RemotePath, files_in
 
 
 def plan(sources: list[Path], output: Path | None, scale: int, *, skip_existing: bool, force: bool) -> Plan:
     """As `planning.plan`, and that where all is local.
 
-    Both sides are listed once, however many files there are. Clips are refused: a clip is read and written
-    for hours, in place. Raises `InputError` as it does, and where a side can't be listed.
+    Both sides are listed once, however many files there are.
+    Raises `InputError` as it does, and where a side can't be listed.
     """
     if not any(isinstance(path, RemotePath) for path in (*sources, output)):
         return planning.plan(sources, output, scale, skip_existing=skip_existing, force=force)
@@ -28,8 +28,9 @@ def plan(sources: list[Path], output: Path | None, scale: int, *, skip_existing:
     jobs: list[Job] = []
     passed_over: list[Path] = []
     for path in files:
-        if is_clip(path):
-            refused.append(f"{path}: clips are upscaled on this machine's file systems alone; copy it")
+        if is_clip(path) and path == source:
+            as_file = output.suffix.lower() in CLIP_TARGETS
+            jobs.append(Job(path, output if as_file else output / planning.name_of(path)))
         elif path.suffix.lower() not in SUFFIXES:
             passed_over.append(path)
         elif path == source:

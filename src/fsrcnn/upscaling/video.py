@@ -41,6 +41,14 @@ def upscale_clip(
     return frames, time.perf_counter() - start
 
 
+def check_clip(source: Path, target: Path) -> None:
+    """Raise `InputError` when PyAV is not installed, or the target is of a kind that is not written."""
+    if importlib.util.find_spec("av") is None:
+        raise InputError(f"{source}: clips need PyAV; run pip install 'fsrcnn[video]'")
+    if target.suffix.lower() not in CLIP_TARGETS:
+        raise InputError(f"{target}: clips are written as {', '.join(CLIP_TARGETS)}; name one with -o")
+
+
 def missing_segments(source: Path, target: Path, upscaler: Upscaler, quality: Encoding) -> list[int]:
     """Begin a clip as `upscale_clip` does with `resume`; the numbers of the segments that are to be written.
 
@@ -73,10 +81,7 @@ def upscale_segment(source: Path, target: Path, upscaler: Upscaler, quality: Enc
 @contextmanager
 def _errors_of(source: Path, target: Path) -> Iterator[None]:
     """Make `InputError` of what PyAV and the system raise on the way from one to the other."""
-    if importlib.util.find_spec("av") is None:
-        raise InputError(f"{source}: clips need PyAV; run pip install 'fsrcnn[video]'")
-    if target.suffix.lower() not in CLIP_TARGETS:
-        raise InputError(f"{target}: clips are written as {', '.join(CLIP_TARGETS)}; name one with -o")
+    check_clip(source, target)
     import av
 
     try:
