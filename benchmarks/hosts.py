@@ -22,7 +22,7 @@ from fsrcnn.files import sha256
 from fsrcnn.system import processor_name, usable_cores
 
 ROOT = Path(__file__).resolve().parents[1]
-HOSTS = {"fsrcnn-1": "10.77.0.1", "fsrcnn-2": "10.77.0.2"}
+HOSTS = {f"fsrcnn-{os.getpid()}-{number}": f"10.77.0.{number}" for number in (1, 2)}
 FIRST, SECOND = HOSTS
 LINK = "veth0"  # what each calls its end of the cable
 PARAMS = {"epochs": 3, "steps_per_epoch": 40, "batch_size": 4, "warmup_steps": 5, "validation_share": 0.2}
@@ -54,19 +54,39 @@ def network() -> Iterator[None]:
                 ip("netns", "delete", host)
 
 
+def possible() -> bool:
+    """Whether this machine lets us make them: as root, with Debian's iproute2."""
+    try:
+        with network():
+            return True
+    except (OSError, subprocess.CalledProcessError):
+        return False
+
+
 def kill(host: str) -> None:
     """End all that runs there."""
     for pid in ip("netns", "pids", host).split():
         os.kill(int(pid), signal.SIGKILL)
 
 
-def start(host: str, folder: Path) -> "subprocess.Popen[bytes]":
-    """What a person starts on each host, once more on one that came back."""
-    torchrun = (sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1")
+def start(
+    host: str,
+    folder: Path,
+    *program: str,
+    launcher: tuple[str, ...] = ("-m", "torch.distributed.run"),
+    conf: str = "",
+) -> "subprocess.Popen[bytes]":
+    """What a person starts on each host, once more on one that came back: `program`, in `folder`.
+
+    `launcher` takes torchrun's options, `conf` is more of --rdzv-conf. What is said is added to a file beside
+    the folder.
+    """
+    torchrun = (sys.executable, *launcher, "--nnodes=2", "--nproc-per-node=1")
     meeting = (
         f"--rdzv-endpoint={HOSTS[FIRST]}:29500",
         "--rdzv-backend=c10d",
-        f"--rdzv-conf=is_host={int(host == FIRST)}",  # it goes by the machine's name, which both share
+        # Else it goes by the machine's name, which both share.
+        f"--rdzv-conf=is_host={int(host == FIRST)}{conf and ','}{conf}",
         "--max-restarts=1",
     )
     environment = {**os.environ, "GLOO_SOCKET_IFNAME": LINK, "OMP_NUM_THREADS": "1"}
@@ -74,7 +94,7 @@ def start(host: str, folder: Path) -> "subprocess.Popen[bytes]":
     environment["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
     with (folder.parent / f"{host}.log").open("ab") as log:
         return subprocess.Popen(
-            ["ip", "netns", "exec", host, *torchrun, *meeting, f"--local-addr={HOSTS[host]}", *STAGE],
+            ["ip", "netns", "exec", host, *torchrun, *meeting, f"--local-addr={HOSTS[host]}", *program],
             cwd=folder,
             env=environment,
             stdout=log,
@@ -84,7 +104,7 @@ def start(host: str, folder: Path) -> "subprocess.Popen[bytes]":
 
 def train(folder: Path, *, fault: bool) -> str:
     """The digest of the weights that both hosts make; with a fault, the second one dies on the way."""
-    first, second = start(FIRST, folder), start(SECOND, folder)
+    first, second = (start(host, folder, *STAGE) for host in HOSTS)
     if fault:
         while not (folder / STATE).exists():
             if first.poll() is not None:
@@ -92,7 +112,7 @@ def train(folder: Path, *, fault: bool) -> str:
             time.sleep(0.01)
         kill(SECOND)
         second.wait()
-        second = start(SECOND, folder)
+        second = start(SECOND, folder, *STAGE)
     if first.wait() or second.wait():
         sys.exit("".join(path.read_text() for path in folder.parent.glob("*.log")))
     return sha256(folder / WEIGHTS)
@@ -100,8 +120,8 @@ def train(folder: Path, *, fault: bool) -> str:
 
 def main() -> None:
     """Print a Markdown table."""
-    if os.geteuid():
-        sys.exit("network namespaces with a cable between them need root")
+    if not possible():
+        sys.exit("network namespaces with a cable between them need root, and Debian's iproute2")
     with tempfile.TemporaryDirectory() as name, network():
         folder = Path(name) / "project"
         subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)

@@ -165,6 +165,9 @@ def test_a_clip(memory, pictures, tmp_path, monkeypatch, capsys):
     assert upscale("memory://bucket/bad.mp4", "-o", "memory://bucket/none") == 1
     assert "fsrcnn: memory://bucket/bad.mp4: not upscaled (Invalid data" in capsys.readouterr().err
     assert not memory.exists("/bucket/none")
+    assert upscale("memory://bucket", "-o", "memory://elsewhere") == 1
+    clips = "fsrcnn: memory://bucket: no pictures there; passed over, as no pictures: 5 (again.mp4, bad.mp4, "
+    assert clips in capsys.readouterr().err
     assert upscale("memory://bucket/film.avi", "-o", "memory://bucket/none", "--resume") == 1
     assert "film.avi: --resume needs IN and OUT on file systems" in capsys.readouterr().err
 
@@ -186,7 +189,7 @@ def test_what_can_t_be_put_is_reported_and_the_rest_goes_on(memory, pictures, mo
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["memory://nothing", "-o", "memory://out"], "memory://nothing: no files there"),
+        (["memory://nothing", "-o", "memory://out"], "memory://nothing: no pictures there"),
         (["memory://in"], "with a URL, name one IN and an OUT with -o"),
         (["none://in", "-o", "out"], "none://in: Protocol not known: none; run pip install 'fsrcnn[remote]'"),
         (["s3://in", "-o", "out"], "s3://in: "),

@@ -22,12 +22,9 @@ def plan(sources: list[Path], output: Path | None, scale: int, *, skip_existing:
         raise InputError("with a URL, name one IN and an OUT with -o")
     (source,) = sources
     refused: list[str] = []
-    files = _listed(source, output, refused)
-    if not files and not refused:
-        raise InputError(f"{source}: no files there")
     jobs: list[Job] = []
     passed_over: list[Path] = []
-    for path in files:
+    for path in _listed(source, output, refused):
         if is_clip(path) and path == source:
             as_file = output.suffix.lower() in CLIP_TARGETS
             jobs.append(Job(path, output if as_file else output / planning.name_of(path)))
@@ -37,6 +34,9 @@ def plan(sources: list[Path], output: Path | None, scale: int, *, skip_existing:
             jobs.append(Job(path, output if output.suffix.lower() in SUFFIXES else output / path.name))
         else:
             jobs.append(Job(path, output.joinpath(*path.parts[len(source.parts) :])))
+    if not jobs and not refused:
+        others = f"; {planning.named(passed_over)}" if passed_over else ""
+        raise InputError(f"{source}: no pictures there{others}")
     if any(job.source == job.target for job in jobs):
         raise InputError(f"{source}: input and output are the same; choose another with -o")
     there = set(files_in(output)) if isinstance(output, RemotePath) else None
