@@ -16,12 +16,12 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from fsrcnn.data.luma import luma
 from fsrcnn.export.opencv_graph import to_opencv
 from fsrcnn.limits import FAMILIES, Family
 from fsrcnn.network.weights import released
 
 SCALE = 4
-LUMA = np.array([65.481, 128.553, 24.966]) / 255  # of RGB
 Resize = Callable[[np.ndarray, int, int], np.ndarray]
 
 
@@ -45,7 +45,7 @@ REDUCTIONS: dict[str, Resize] = {
 
 def psnr(rgb: np.ndarray, expected: np.ndarray) -> float:
     """In dB, on luma, without the border."""
-    error = ((rgb.astype(float) - expected) @ LUMA)[SCALE:-SCALE, SCALE:-SCALE]
+    error = (luma(rgb) - luma(expected))[SCALE:-SCALE, SCALE:-SCALE]
     return float(10 * np.log10(255**2 / np.mean(error**2)))
 
 
