@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -221,6 +222,32 @@ def test_killed_and_resumed(tmp_path, written):
     assert written == list(range(finished, 7))
     assert target.read_bytes() == whole.read_bytes()
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("room", "finished"), [(25_000, [0]), (70_000, [0, 1, 2])], ids=["for a segment", "for all of them"]
+)
+def test_a_full_disk_and_resumed(tmp_path, written, capsys, room, finished):
+    """The largest file that the process may write stands for the disk: a segment, or all, has no room."""
+    noise = np.random.default_rng(0).integers(0, 256, (25, 48, 64, 3), np.uint8)
+    noise[:10] = 40
+    source, target = write(tmp_path / "a.mkv", list(noise)), tmp_path / "b.mp4"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+        assert main(["upscale", str(source), "-o", str(target), "--scale", "2", "--resume"]) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    line, summary = capsys.readouterr().err.splitlines()
+    assert "b.mp4: can't be written (File too large)" in line
+    assert summary.startswith("0 of 1 files")
+    folder = tmp_path / ".b.mp4.fsrcnn"
+    assert {path.name for path in tmp_path.iterdir()} == {"a.mkv", folder.name}
+    assert {path.name for path in folder.iterdir()} == {"plan.json", *(f"{n:06}.mp4" for n in finished)}
+    written.clear()
+    assert len(resume(source, target).frames) == 25
+    assert written == [n for n in range(3) if n not in finished]
+    assert {path.name for path in tmp_path.iterdir()} == {"a.mkv", "b.mp4"}
 
 
 def test_segments_of_something_else_are_not_taken(tmp_path, written, caplog):
