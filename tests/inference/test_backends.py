@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from fsrcnn import compiler
 from fsrcnn.errors import InputError
 from fsrcnn.inference import backends, compiling
 from fsrcnn.network.checkpoint import weights_of
@@ -68,7 +69,7 @@ def test_native_result_does_not_depend_on_the_threads():
 def bare(tmp_path, monkeypatch):
     """A package that was built without a compiler, on a machine that has none."""
     monkeypatch.setattr(compiling, "FOLDER", tmp_path / "libraries")
-    monkeypatch.setattr(compiling, "compiler", lambda: None)
+    monkeypatch.setattr(compiler, "command", lambda: None)
 
 
 def test_auto_takes_native():
@@ -152,10 +153,10 @@ def test_missing_backend_is_refused(bare, monkeypatch, name, message):
 
 
 def test_failing_compiler_is_reported_in_one_line(cache, monkeypatch, tmp_path):
-    compiler = tmp_path / "cc"
-    compiler.write_text("#!/bin/sh\necho 'native.c: error: no such thing' >&2\nexit 1\n")
-    compiler.chmod(0o755)
-    monkeypatch.setenv("CC", str(compiler))
+    cc = tmp_path / "cc"
+    cc.write_text("#!/bin/sh\necho 'native.c: error: no such thing' >&2\nexit 1\n")
+    cc.chmod(0o755)
+    monkeypatch.setenv("CC", str(cc))
     with pytest.raises(InputError, match=r"native: .*cc failed: error: no such thing$"):
         backends.load(SMALL, "native")
     assert backends.load(SMALL).name == "numpy"
@@ -164,7 +165,7 @@ def test_failing_compiler_is_reported_in_one_line(cache, monkeypatch, tmp_path):
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     """An empty cache for libraries."""
-    if compiling.compiler() is None:
+    if compiler.command() is None:
         pytest.skip("no C compiler")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     return tmp_path / "fsrcnn"
@@ -174,7 +175,7 @@ SMALL = weights_of(FSRCNN(2, d=2, s=1, m=0))
 
 
 def test_compiler_may_be_a_command_with_arguments(cache, monkeypatch):
-    monkeypatch.setenv("CC", f"env {compiling.compiler()[0]} -O1")
+    monkeypatch.setenv("CC", f"env {compiler.command()[0]} -O1")
     assert "native" in backends.available()
     assert backends.load(SMALL, "native").name == "native"
     assert len(list(cache.iterdir())) == 1
@@ -217,12 +218,12 @@ def test_library_in_the_cache_is_used(cache, monkeypatch):
 
 
 def test_compiler_that_hangs_is_given_up_with_all_it_started(cache, monkeypatch, tmp_path):
-    compiler = tmp_path / "cc"
-    compiler.write_text(f"#!/bin/sh\nsleep 60 & echo $! > {tmp_path}/pid; wait\n")
-    compiler.chmod(0o755)
-    monkeypatch.setenv("CC", str(compiler))
-    monkeypatch.setattr(compiling, "TIMEOUT", 1)
-    with pytest.raises(InputError, match=r"^backend native: .*cc did not end in 1 s; set CC$"):
+    cc = tmp_path / "cc"
+    cc.write_text(f"#!/bin/sh\nsleep 60 & echo $! > {tmp_path}/pid; wait\n")
+    cc.chmod(0o755)
+    monkeypatch.setenv("CC", str(cc))
+    monkeypatch.setattr(compiler, "TIMEOUT", 1)
+    with pytest.raises(InputError, match=r"^backend native: made without .*cc did not end in 1 s; set CC$"):
         backends.load(SMALL, "native")
     child = Path("/proc", (tmp_path / "pid").read_text().strip(), "stat")
     assert not child.exists() or child.read_text().split()[2] == "Z"

@@ -7,6 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 
+from fsrcnn import compiler
 from fsrcnn.errors import InputError
 from fsrcnn.inference import arrays, backends, compiling, native
 from fsrcnn.inference.engine import Engine, packed
@@ -43,7 +44,7 @@ def enlarged(engine: Engine, dtype: type) -> np.ndarray:
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("instructions", compiling.INSTRUCTION_SETS["x86_64"], ids=lambda each: each.name)
 def test_instruction_sets_of_x86(tmp_path, monkeypatch, instructions, scale):
-    if platform.machine() != "x86_64" or compiling.compiler() is None:
+    if platform.machine() != "x86_64" or compiler.command() is None:
         pytest.skip("no compiler for x86-64")
     flags = instructions.flags
     if not instructions.needs <= processor_flags():
@@ -53,7 +54,7 @@ def test_instruction_sets_of_x86(tmp_path, monkeypatch, instructions, scale):
         flags = (*(flag for flag in flags if "avx512" not in flag), "-D__AVX512F__", "-DKEEP(v)=", "-O1")
     network = weights(scale)
     path = tmp_path / compiling.carried_name(network.shape, instructions)
-    compiling.compile_to(path, network.shape, flags)
+    compiler.compile_to(path, compiling.source(), network.shape, flags)
     monkeypatch.setattr(native, "_carried", lambda network: path)
     engine = native.load(network, 2)
     assert_equal(engine(Y), network)
@@ -91,10 +92,11 @@ def test_neon(tmp_path, scale):
             pytest.skip(f"no {program}: apt install gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user")
     network = weights(scale)
     (neon,) = compiling.INSTRUCTION_SETS["aarch64"]
-    flags = [flag for flag in (*compiling.FLAGS, *neon.flags) if flag != "-shared"]
+    flags = [flag for flag in (*compiler.FLAGS, *neon.flags) if flag != "-shared"]
     program = tmp_path / "program"
-    compiler = ["aarch64-linux-gnu-gcc", *flags, *compiling.defines(network.shape), "-static", "-x", "c"]
-    compiling.run([*compiler, "-o", str(program), "-"], compiling.source() + HARNESS.encode())
+    defines = [f"-D{key.upper()}={value}" for key, value in network.shape.items()]
+    cross = ["aarch64-linux-gnu-gcc", *flags, *defines, "-static", "-x", "c"]
+    compiler.run([*cross, "-o", str(program), "-"], compiling.source() + HARNESS.encode())
     emulated = ["qemu-aarch64", str(program)]
     max_group = subprocess.run(emulated, check=False).returncode
     np.concatenate([part.ravel() for part in packed(network, max_group)]).tofile(tmp_path / "weights")
@@ -107,7 +109,7 @@ def test_neon(tmp_path, scale):
 @pytest.fixture
 def built(tmp_path, monkeypatch):
     """A package that carries the libraries of one shape; what is compiled here goes elsewhere."""
-    if compiling.compiler() is None or not compiling.instruction_sets():
+    if compiler.command() is None or not compiling.instruction_sets():
         pytest.skip("nothing can be built here")
     folder = tmp_path / "libraries"
     folder.mkdir()
@@ -125,7 +127,7 @@ def test_what_was_built_is_used_without_a_compiler(built, monkeypatch, tmp_path)
     network = weights_of(randomized(2, d=3, s=2, m=0))
     assert_equal(backends.load(network)(Y), network)
     assert not (tmp_path / "cache").exists()
-    with pytest.raises(InputError, match=r"made without FSRCNN\(3, 2, 0\) at x3, and no C compiler"):
+    with pytest.raises(InputError, match=r"made without FSRCNN\(3, 2, 0\) at x3: no C compiler"):
         backends.load(weights_of(randomized(3, d=3, s=2, m=0)), "native")
 
 

@@ -1,4 +1,4 @@
-"""The loss, its gradients, and a compiler that fails."""
+"""The loss, its gradients by autograd, and compilers that fail."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fsrcnn.network.model import FSRCNN
-from fsrcnn.torch.gradients import Gradients, loss_function
+from fsrcnn.torch.gradients import AutogradGradients, loss_function
 from tests.torch.test_loop import CPU, train
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,7 +61,7 @@ def failing_backward(function, **_):
 
 @pytest.mark.parametrize("compiler", [failing_at_once, failing_forward, failing_backward])
 def test_a_failing_compiler_costs_a_warning_alone(data, monkeypatch, caplog, compiler):
-    changes = {"optimizer": "soap", "steps_per_epoch": 5, "epochs": 2}
+    changes = {"optimizer": "soap", "precision": "bfloat16", "steps_per_epoch": 5, "epochs": 2}
     plain, _ = train(data, **changes)
     monkeypatch.setattr(torch, "compile", compiler)
     ours, curve = train(data, **changes, compile=True)
@@ -73,23 +73,37 @@ def test_a_failing_compiler_costs_a_warning_alone(data, monkeypatch, caplog, com
         assert torch.equal(value, ours.state_dict()[name]), name
 
 
+def test_a_missing_c_compiler_costs_a_warning_alone(data, monkeypatch, caplog):
+    changes = {"optimizer": "soap", "steps_per_epoch": 5}
+    plain, _ = train(data, **changes)
+    monkeypatch.setenv("CC", "no-such-compiler")
+    ours, _ = train(data, **changes, compile=True)
+    (warning,) = caplog.messages
+    assert warning == (
+        "train.compile: the step can't be compiled here (no C compiler; install gcc or clang, or set CC); "
+        "training goes on uncompiled, slower"
+    )
+    for name, value in plain.state_dict().items():
+        assert torch.equal(value, ours.state_dict()[name]), name
+
+
 def test_an_error_that_is_not_the_compilers_is_raised(data):
     def loss(lr, hr):
         raise ValueError("wrong in itself")
 
     with pytest.raises(ValueError, match="wrong in itself"):
-        Gradients(FSRCNN(4), loss, compile=True).compute(data.pool.cut(data.pool.grid()[:1], 6))
+        AutogradGradients(FSRCNN(4), loss, compile=True).compute(data.pool.cut(data.pool.grid()[:1], 6))
 
 
 PROGRAM = """
 import json, logging, torch
 from fsrcnn.network.model import FSRCNN
-from fsrcnn.torch.gradients import Gradients, loss_function
+from fsrcnn.torch.gradients import AutogradGradients, loss_function
 logging.basicConfig(format="%(message)s")
 from fsrcnn.training.pool import Batch
 network = FSRCNN(4)
 loss = loss_function(network, "mse", torch.float32, torch.device("cpu"))
-error = Gradients(network, loss, compile=True).compute(Batch(torch.rand(2, 1, 6, 6), torch.rand(2, 16, 6, 6)))
+error = AutogradGradients(network, loss, compile=True).compute(Batch(torch.rand(2, 1, 6, 6), torch.rand(2, 16, 6, 6)))
 print(json.dumps([error.item(), all(p.grad is not None for p in network.parameters())]))
 """
 

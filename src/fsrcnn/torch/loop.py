@@ -20,7 +20,7 @@ from fsrcnn.evaluation.quality import psnr_of_mse
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.settings import TrainSettings
 from fsrcnn.torch import ema
-from fsrcnn.torch.gradients import Gradients, loss_function
+from fsrcnn.torch.gradients import choose_gradients
 from fsrcnn.torch.interrupts import Interrupts
 from fsrcnn.torch.optimizer import build_optimizer
 from fsrcnn.torch.resume import TrainingState
@@ -59,7 +59,7 @@ def fit(
     Raises `InputError` when the loss stops being finite; `state` then holds the last good state.
     """
     _keep_freed_memory()
-    network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(device)
     training = _Training(network, data, settings, device=device, seed=seed, workers=workers)
     if state and (saved := state.load()):
         training.restore(saved)
@@ -134,6 +134,8 @@ class _Training:
         self.workers, self.part = workers, workers.part(settings.batch_size)
         self.batches, self.steps_per_epoch = choose_batches(data.pool.to(device), settings, seed)
         self.total = settings.epochs * self.steps_per_epoch
+        precise = with_precision(settings, device)
+        self.gradients = choose_gradients(network, precise, self.batches.side, device)
         self.optimizer = build_optimizer(
             network, settings.optimizer, settings.learning_rate, settings.deconvolution_lr_factor
         )
@@ -141,9 +143,6 @@ class _Training:
         self.average = None
         if settings.ema_decay:
             self.average = ema.moving_average(network, settings.ema_decay)
-        dtype = getattr(torch, with_precision(settings, device).precision)
-        loss = loss_function(network, settings.loss, dtype, device)
-        self.gradients = Gradients(network, loss, compile=settings.compile)
         self.step = 0
         self.seconds = 0.0
         self.losses = torch.zeros(self.steps_per_epoch, device=device)

@@ -16,7 +16,7 @@ class RandomCrops:
 
     def __init__(self, pool: PatchPool, seed: int, batch_size: int, side: int) -> None:
         self._pool, self._seed, self._batch_size = pool, seed, batch_size
-        self._side = min(side, pool.largest_crop or side)
+        self.side = min(side, pool.largest_crop or side)
 
     def cut(self, step: int, part: slice) -> Batch:
         """The batch of `step`, counted from 0; `part` of it, for one worker.
@@ -24,14 +24,14 @@ class RandomCrops:
         Raises `InputError` when no image of the pool is as large as a crop.
         """
         self._pool.at(step)
-        count = self._pool.count(self._side)
+        count = self._pool.count(self.side)
         if count == 0:
-            raise InputError(f"train.crop: {self._side} is larger than every training image; make it smaller")
+            raise InputError(f"train.crop: {self.side} is larger than every training image; make it smaller")
         random = np.random.default_rng([self._seed, step])
         numbers = random.integers(count, size=self._batch_size)
         symmetries = random.integers(SYMMETRIES, size=self._batch_size)
-        places = self._pool.places(numbers[part], self._side, symmetry=symmetries[part])
-        return self._pool.cut(places, self._side)
+        places = self._pool.places(numbers[part], self.side, symmetry=symmetries[part])
+        return self._pool.cut(places, self.side)
 
 
 class GridPasses:
@@ -42,8 +42,8 @@ class GridPasses:
 
     def __init__(self, pool: PatchPool, seed: int, batch_size: int) -> None:
         self._pool, self._seed, self._batch_size = pool, seed, batch_size
-        self._side, self._stride = GRID_PATCH[pool.scale], pool.scale
-        self._count = pool.count(self._side, self._stride)
+        self.side, self._stride = GRID_PATCH[pool.scale], pool.scale
+        self._count = pool.count(self.side, self._stride)
         self._order, self._pass = np.arange(self._count), -1
         self.per_pass = self._count // batch_size
         if self.per_pass == 0:
@@ -57,7 +57,7 @@ class GridPasses:
             self._pass = number
         start = index * self._batch_size
         numbers = self._order[start : start + self._batch_size][part]
-        return self._pool.cut(self._pool.places(numbers, self._side, self._stride), self._side)
+        return self._pool.cut(self._pool.places(numbers, self.side, self._stride), self.side)
 
 
 def choose_batches(
