@@ -9,9 +9,11 @@ usual training loop is timed in the same sitting and multiplied by its 20 epochs
 """
 
 import argparse
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from unittest.mock import patch
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -52,7 +54,8 @@ def train(
     """The curve of a training from nothing, which compiles anew."""
     torch.manual_seed(seed)
     torch.compiler.reset()
-    return fit(FSRCNN(SCALE), data, settings, device=device, seed=seed, on_epoch=on_epoch)
+    with tempfile.TemporaryDirectory() as cache, patch.dict(os.environ, XDG_CACHE_HOME=cache):
+        return fit(FSRCNN(SCALE), data, settings, device=device, seed=seed, on_epoch=on_epoch)
 
 
 def seconds_to(target: float, curve: Sequence[Epoch]) -> float | None:

@@ -103,7 +103,8 @@ logging.basicConfig(format="%(message)s")
 from fsrcnn.training.pool import Batch
 network = FSRCNN(4)
 loss = loss_function(network, "mse", torch.float32, torch.device("cpu"))
-error = AutogradGradients(network, loss, compile=True).compute(Batch(torch.rand(2, 1, 6, 6), torch.rand(2, 16, 6, 6)))
+batch = Batch(torch.rand(2, 1, 6, 6), torch.rand(2, 16, 6, 6))
+error = AutogradGradients(network, loss, compile=True).compute(batch)
 print(json.dumps([error.item(), all(p.grad is not None for p in network.parameters())]))
 """
 

@@ -59,7 +59,8 @@ def assert_equal_to_autograd(network: FSRCNN, name: str, crops: Batch) -> None:
 )
 @pytest.mark.parametrize("loss", ["mse", "rmse"])
 def test_gradients_are_those_of_autograd(scale, shape, side, count, loss):
-    assert_equal_to_autograd(randomized(scale, **dict(zip("dsm", shape, strict=True))), loss, batch(scale, side, count))
+    network = randomized(scale, **dict(zip("dsm", shape, strict=True)))
+    assert_equal_to_autograd(network, loss, batch(scale, side, count))
 
 
 @pytest.mark.parametrize("name", INSTRUCTIONS)
@@ -82,12 +83,12 @@ def test_frozen_layers_have_no_gradient():
 
 def test_the_number_of_threads_changes_nothing():
     shape = {"scale": "2", "d": "6", "s": "3", "m": "1"}
-    crops, random = batch(2, 6, 7), np.random.default_rng(1)
+    crops, random = batch(2, 6, 37), np.random.default_rng(1)
     parameters = random.normal(size=sum(p.numel() for p in FSRCNN(2, 6, 3, 1).parameters()))
     results = []
     for threads in (1, 2, 5):
         kernel = Kernel(shape, 6, threads)
-        gradients = np.empty((4, len(parameters)), np.float32)
+        gradients = np.empty((kernel.parts, len(parameters)), np.float32)
         kernel.compute(
             parameters.astype(np.float32),
             crops.lr.numpy(),

@@ -27,9 +27,7 @@ class Gradients(Protocol):
         """Set the gradients for a batch; returns the mean squared error, a scalar."""
 
 
-def choose_gradients(
-    network: FSRCNN, settings: TrainSettings, side: int, device: torch.device
-) -> Gradients:
+def choose_gradients(network: FSRCNN, settings: TrainSettings, side: int, device: torch.device) -> Gradients:
     """The fastest that there are, for crops of `side`; the settings' precision is float32 or bfloat16.
 
     With `settings.compile` the kernel is compiled now, autograd's step in its first. Whatever fails there, a
@@ -57,19 +55,16 @@ class KernelGradients:
         self._parameters = list(network.parameters())
         last = set(network.deconvolution.parameters())
         self._is_whole = any(p.requires_grad for p in self._parameters if p not in last)
-        self._gradients = torch.empty(0)
+        sizes = [p.numel() for p in self._parameters]
+        self._gradients = torch.zeros(self._kernel.parts, sum(sizes))
+        for parameter, gradient in zip(self._parameters, self._gradients[0].split(sizes), strict=True):
+            if parameter.requires_grad:
+                parameter.grad = gradient.view_as(parameter)
 
     @torch.no_grad()
     def compute(self, batch: Batch) -> Tensor:
         """Set the gradients for a batch; returns the mean squared error, a scalar."""
         values = torch.cat([p.reshape(-1) for p in self._parameters])
-        parts = -(-len(batch.lr) // self._kernel.part)
-        if len(self._gradients) != parts:
-            self._gradients = torch.empty(parts, len(values))
-            slices = self._gradients[0].split([p.numel() for p in self._parameters])
-            for parameter, gradient in zip(self._parameters, slices, strict=True):
-                if parameter.requires_grad:
-                    parameter.grad = gradient.view_as(parameter)
         errors = self._kernel.compute(
             values.numpy(),
             batch.lr.numpy(),

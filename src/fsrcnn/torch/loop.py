@@ -134,8 +134,10 @@ class _Training:
         self.workers, self.part = workers, workers.part(settings.batch_size)
         self.batches, self.steps_per_epoch = choose_batches(data.pool.to(device), settings, seed)
         self.total = settings.epochs * self.steps_per_epoch
+        started = time.perf_counter()
         precise = with_precision(settings, device)
         self.gradients = choose_gradients(network, precise, self.batches.side, device)
+        self.seconds = time.perf_counter() - started  # of compiling
         self.optimizer = build_optimizer(
             network, settings.optimizer, settings.learning_rate, settings.deconvolution_lr_factor
         )
@@ -144,7 +146,6 @@ class _Training:
         if settings.ema_decay:
             self.average = ema.moving_average(network, settings.ema_decay)
         self.step = 0
-        self.seconds = 0.0
         self.losses = torch.zeros(self.steps_per_epoch, device=device)
         self.curve: list[Epoch] = []
 

@@ -74,9 +74,9 @@ typedef float unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_a
 #define DECONVOLUTION (EXPANDING + LAYER(S, D, 1))
 #define PARAMETERS (DECONVOLUTION + D * TAPS + 1)
 
-#define PART 2       /* crops */
-#define FLOOR 1e-6f  /* of a crop's squared error under a root, whose slope at 0 is infinite */
-#define OUTS 4       /* channels and terms whose gradients are summed at a time */
+#define PARTS 16    /* of a batch, at most */
+#define FLOOR 1e-6f /* of a crop's squared error under a root, whose slope at 0 is infinite */
+#define OUTS 4      /* channels and terms whose gradients are summed at a time */
 #define TERMS 3
 
 /* For `convolve`: of each group of channels their biases, their slopes, and their weights term by term. */
@@ -105,7 +105,7 @@ typedef struct {
     const float *parameters, *lr, *hr;
     float *errors, *gradients; /* of each crop; of each part */
     scratch *scratches;
-    long count;
+    long count, part; /* crops of the batch, of a part */
     int is_root, is_whole;
     atomic_long next, threads;
     packed weights;
@@ -433,10 +433,10 @@ static void *work(void *argument)
 {
     job *j = argument;
     scratch *s = j->scratches + j->threads++;
-    for (long first; (first = PART * j->next++) < j->count;) {
-        float *to = j->gradients + first / PART * PARAMETERS;
+    for (long part; (part = j->next++) * j->part < j->count;) {
+        float *to = j->gradients + part * PARAMETERS;
         memset(to, 0, PARAMETERS * sizeof(float));
-        for (long n = first; n < MIN(first + PART, j->count); n++) {
+        for (long n = part * j->part; n < MIN((part + 1) * j->part, j->count); n++) {
             const long pixels = SIDE * SIDE;
             j->errors[n] = forward(j, s, j->lr + n * pixels, j->hr + n * pixels * PHASES);
             back(j, s, to);
@@ -446,11 +446,11 @@ static void *work(void *argument)
 }
 
 long scratch_size(void) { return sizeof(scratch); }
-long part_size(void) { return PART; }
+int most_parts(void) { return PARTS; }
 
 /* lr (count, SIDE, SIDE), hr (count, SIDE, SIDE, PHASES) -> the squared error of each crop, and the gradients
  * of the mean of these errors, or of their roots: of the deconvolution alone, unless `is_whole`. `gradients`
- * has room for those of every part, and the first become those of all. `scratches`, one for each thread, are
+ * has room for those of PARTS parts, and the first become those of all. `scratches`, one for each thread, are
  * zeros at first and belong to this function. */
 void compute(const float *parameters, const float *lr, const float *hr, float *errors, float *gradients,
              void *scratches, long count, long threads, int is_root, int is_whole)
@@ -462,6 +462,7 @@ void compute(const float *parameters, const float *lr, const float *hr, float *e
              .gradients = gradients,
              .scratches = scratches,
              .count = count,
+             .part = CEIL(count, PARTS),
              .is_root = is_root,
              .is_whole = is_whole};
     pthread_t others[threads];
@@ -473,7 +474,7 @@ void compute(const float *parameters, const float *lr, const float *hr, float *e
     work(&j);
     while (started)
         pthread_join(others[--started], NULL);
-    for (long part = 1; part < CEIL(count, PART); part++)
+    for (long part = 1; part * j.part < count; part++)
         for (long i = 0; i < PARAMETERS; i++)
             gradients[i] += gradients[part * PARAMETERS + i];
 }

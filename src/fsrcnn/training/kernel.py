@@ -1,4 +1,4 @@
-"""The error of a batch and its gradients by kernel.c, which the machine's C compiler makes for this training."""
+"""The error of a batch and its gradients by kernel.c, compiled here for this training."""
 
 import ctypes
 import os
@@ -31,7 +31,7 @@ class Kernel:
             self._library = ctypes.CDLL(str(path))
         except OSError as error:
             raise InputError(f"{path} can't be loaded; set XDG_CACHE_HOME ({error})") from None
-        self.part: int = self._library.part_size()  # crops whose gradients are summed first
+        self.parts: int = self._library.most_parts()  # of a batch, whose gradients are summed first
         self._threads = threads
         size = self._library.scratch_size() * threads
         memory = np.zeros(size + ALIGNMENT, np.uint8)
@@ -42,9 +42,9 @@ class Kernel:
     ) -> Array:
         """The mean squared error of each crop (n,); the gradients of their mean, or that of their roots.
 
-        All are float32 and contiguous: `parameters` (p,) in PyTorch's order, lr (n, side, side) and hr (n, side,
-        side, scale^2) in 0..1. `gradients` (ceil(n / part), p): the first row becomes the result, the others
-        are room to work in. Unless `is_whole`, only the deconvolution's are computed, and the others are 0.
+        All are float32 and contiguous: `parameters` (p,) in PyTorch's order, lr (n, side, side) and hr (n,
+        side, side, scale^2) in 0..1. `gradients` (parts, p): the first row becomes the result, the others are
+        room to work in. Unless `is_whole`, only the deconvolution's are computed, and the others are 0.
         """
         errors = np.empty(len(lr), np.float32)
         arrays = (parameters, lr, hr, errors, gradients, self._scratch)
