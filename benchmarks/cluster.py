@@ -2,7 +2,9 @@
 
     python benchmarks/cluster.py faults        # 300 pictures and 2 clips, a node killed ten times
     python benchmarks/cluster.py throughput    # beside the plain command on the same folder
-    python benchmarks/cluster.py tiny          # 100,000 files: time and memory of the command
+    TMPDIR=/dev/shm python benchmarks/cluster.py tiny  # 100,000 files: time and memory of the command
+
+The last one takes minutes; in memory, since a disk would wait for each file twice.
 
 Needs the extras `ray` and `video`, scikit-image's photographs and network namespaces (ray_cluster.py).
 """
