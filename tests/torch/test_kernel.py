@@ -111,6 +111,17 @@ def test_a_training_is_that_of_autograd(data):
         torch.testing.assert_close(ours.state_dict()[key], value, atol=1e-3, rtol=1e-2)
 
 
+def test_a_training_is_the_same_for_any_number_of_threads(data):
+    changes = {"optimizer": "soap", "loss": "rmse", **CROPS, "steps_per_epoch": 15, "compile": True}
+    usual, trained = torch.get_num_threads(), []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        trained.append(train(data, **changes)[0].state_dict())
+    torch.set_num_threads(usual)
+    for key, value in trained[0].items():
+        assert torch.equal(value, trained[1][key]), key
+
+
 @pytest.mark.parametrize(
     ("changes", "is_the_kernel"),
     [({"compile": True}, True), ({}, False), ({"compile": True, "precision": "bfloat16"}, False)],

@@ -8,7 +8,8 @@ Train from Python:
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -108,6 +109,17 @@ def fit(
     return training.curve
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Small products in the same order, and so with the same rounding, whatever the number of threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def _keep_freed_memory() -> None:
     """Make the C library keep what a step frees for the next step, a fifth of whose time is saved.
 
@@ -169,7 +181,8 @@ class _Training:
         with interrupts.held:
             for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
                 group["lr"] = rate * factor
-            self.optimizer.step()
+            with _one_thread():
+                self.optimizer.step()
             self.losses[self.step % self.steps_per_epoch] = error
             self.step += 1
             if self.average is not None and (
