@@ -1,7 +1,7 @@
 """`fsrcnn upscale` beside itself at another state of this repository: array, photograph, folder, clip.
 
     git worktree add /tmp/before 61afde6
-    python benchmarks/upscaling.py rgb --before /tmp/before       # or photograph, folder, clip
+    python benchmarks/upscaling.py rgb --before /tmp/before       # or photograph, largest, folder, clip
 
 Every figure is of a process of its own, which imports the package from the one state or the other, in turn;
 the best of the rounds counts. Without --before there is the present state alone.
@@ -16,9 +16,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from fsrcnn.download.samples import photographs
+from fsrcnn.pictures.picture import Picture
+from fsrcnn.pictures.writing import write
 from fsrcnn.system import processor_name, usable_cores
 
 NOW = Path(__file__).resolve().parents[1]
@@ -116,6 +119,19 @@ def photograph(state: Path, folder: Path) -> Figures:
     return upscale(state, source, target, "--scale", "2", "--force")
 
 
+def largest(state: Path, folder: Path) -> Figures:
+    """5000x5000, the most that is taken unless told otherwise, at x4."""
+    whole = np.asarray(picture(5000, 5000))
+    figures: Figures = {}
+    for bits, suffix in ((8, "jpg"), (8, "png"), (16, "png")):
+        source, target = folder / f"largest{bits}.{suffix}", folder / f"{state.name}{bits}.{suffix}"
+        if not source.exists():
+            write(source, Picture(whole if bits == 8 else whole * np.uint16(257)))
+        found = upscale(state, source, target, "--force")
+        figures |= {f"{suffix}, {bits} bits, {key}": value for key, value in found.items()}
+    return figures
+
+
 def pictures(state: Path, folder: Path) -> Figures:
     """48 JPEGs of 500x375 at x4."""
     source = folder / "pictures"
@@ -150,6 +166,7 @@ def clip(state: Path, folder: Path) -> Figures:
 PARTS: dict[str, Callable[[Path, Path], Figures]] = {
     "rgb": array,
     "photograph": photograph,
+    "largest": largest,
     "folder": pictures,
     "clip": clip,
 }
