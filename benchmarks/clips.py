@@ -1,6 +1,7 @@
-"""A clip's processor time by what it goes into, and the memory that a long one takes.
+"""A clip's processor time by what it goes into, its speed by --preset, and the memory that a long one takes.
 
 python benchmarks/clips.py shares                    # decoding, network, chroma, encoding: one by one
+python benchmarks/clips.py presets                   # frames a second and size by --preset
 python benchmarks/clips.py memory --frames 20000     # peak after 10, 50 and 100 % of them
 python benchmarks/clips.py memory --resume
 """
@@ -28,6 +29,9 @@ from fsrcnn.upscaling.clips.reading import opened
 from fsrcnn.upscaling.clips.source import Source
 from fsrcnn.upscaling.image import released_upscaler
 from fsrcnn.upscaling.planning import Encoding
+from fsrcnn.upscaling.video import upscale_clip
+
+PRESETS = ("ultrafast", "superfast", "veryfast", "medium")
 
 MEMORY = """
 import json, re, sys
@@ -94,6 +98,29 @@ def shares(folder: Path, scale: int, count: int) -> None:
         print(f"| {name} | {value:.1f} | {value / sum(spent.values()):.0%} |")
 
 
+def presets(folder: Path, scale: int, count: int) -> None:
+    """Frames a second and megabytes of a clip of 480x270 by --preset, the better of two runs."""
+    source, upscaler = folder / "clip.mp4", released_upscaler(scale, "photo", "auto")
+    write(source, 480, 270, count)
+
+    def unencoded() -> float:
+        start = time.perf_counter()
+        with opened(source) as given:
+            clip = Source(given, source)
+            for _ in clip.upscaled(clip.pictures, upscaler):
+                pass
+        return time.perf_counter() - start
+
+    print("| | frames a second | MB |\n| --- | --- | --- |")
+    print(f"| without encoding | {count / min(unencoded(), unencoded()):.1f} | |")
+    for preset in PRESETS:
+        large, quality = folder / f"{preset}.mp4", Encoding(preset=preset)
+        seconds = min(upscale_clip(source, large, upscaler, quality)[1] for _ in range(2))
+        print(
+            f"| `--preset {preset}` | {count / seconds:.1f} | {large.stat().st_size / 1e6:.2f} |", flush=True
+        )
+
+
 def memory(folder: Path, scale: int, count: int, options: Iterable[str]) -> None:
     """The peak of the command's process, in MB, of a clip of 160x90."""
     source = folder / "long.mp4"
@@ -112,7 +139,7 @@ def memory(folder: Path, scale: int, count: int, options: Iterable[str]) -> None
 def main() -> None:
     """Print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("part", choices=("shares", "memory"))
+    parser.add_argument("part", choices=("shares", "presets", "memory"))
     parser.add_argument("--scale", type=int, default=4)
     parser.add_argument("--frames", type=int, default=96)
     parser.add_argument("--resume", action="store_true", help="of memory: with the command's option")
@@ -121,6 +148,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if options.part == "shares":
             shares(Path(folder), options.scale, options.frames)
+        elif options.part == "presets":
+            presets(Path(folder), options.scale, options.frames)
         else:
             memory(Path(folder), options.scale, options.frames, ["--resume"] * options.resume)
 
