@@ -13,6 +13,12 @@ from fsrcnn.export.hook import LUMA, Layer, Pass, deconvolution, features, hook,
 from fsrcnn.network.weights import Array, Weights
 
 MAX_BINDS = 16  # textures that a pass may read, in mpv and in libplacebo
+# Where mpv uses OpenGL ES a texel has medium precision, and so would a product with constants.
+EXACT = """
+vec4 exact(vec4 texel) {
+    return texel;
+}
+"""
 
 
 def to_fragment_shader(network: Weights) -> str:
@@ -83,12 +89,12 @@ def _convolution(
         statements = [f"ivec2 here = ivec2({names[0]}_pos * {names[0]}_size);", f"{kind} sum = {sum_};"]
         statements += _taps(weight[:, QUAD * start : QUAD * (start + most)], before, names)
         statements += [f"return {result if is_last else _whole(bias)};"]
-        yield Pass(layer, [*names, *earlier], hook("vec4", statements), target)
+        yield Pass(layer, [*names, *earlier], EXACT + hook("vec4", statements), target)
         sum_, earlier = f"{kind}(texelFetch({target}_raw, here, 0))", [target]
 
 
 def _taps(weight: Array, before: int, read: list[str]) -> Iterator[str]:
-    texels = [f"texelFetch({name}_raw, texel, 0)" for name in read]
+    texels = [f"exact(texelFetch({name}_raw, texel, 0))" for name in read]
     for y, x in np.ndindex(weight.shape[2:]):
         if terms := product(weight[:, :, y, x], texels):
             yield f"tap(here + ivec2({x - before}, {y - before}), {read[0]}_size);"
