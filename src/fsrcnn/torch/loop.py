@@ -111,7 +111,11 @@ def fit(
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Small products in the same order, and so with the same rounding, whatever the number of threads."""
+    """What is too small to be shared is summed in one order, and so rounded alike, on any number of cores.
+
+    And the threads of PyTorch's pool, which look for work for a while after each share of it, take no core
+    from those of the kernel.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -174,15 +178,15 @@ class _Training:
     def advance(self, interrupts: Interrupts) -> None:
         """One step of the optimiser; an interruption leaves it done or not begun."""
         started = time.perf_counter()
-        batch = self.batches.cut(self.step, self.part)
+        with _one_thread():
+            batch = self.batches.cut(self.step, self.part)
         error = self.gradients.compute(batch)
         self.workers.average_gradients(self.network.parameters())
         factor = self._lr_factor(self.step)
-        with interrupts.held:
+        with interrupts.held, _one_thread():
             for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
                 group["lr"] = rate * factor
-            with _one_thread():
-                self.optimizer.step()
+            self.optimizer.step()
             self.losses[self.step % self.steps_per_epoch] = error
             self.step += 1
             if self.average is not None and (
