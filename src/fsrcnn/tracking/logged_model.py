@@ -13,7 +13,7 @@ from fsrcnn import files
 from fsrcnn.network.weights import read_metadata
 
 # What `pyfunc` imports, this package aside: the model carries a copy of that.
-PACKAGES = ("mlflow", "numpy", "pillow", "safetensors")
+PACKAGES = ("isal", "mlflow", "numpy", "pillow", "safetensors")
 # No schema of the input, since MLflow's can't say "an array or a column of bytes"; the model checks it.
 # That of the output is what `mlflow.pyfunc.spark_udf` takes its type from.
 SIGNATURE = ModelSignature(
