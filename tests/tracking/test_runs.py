@@ -198,6 +198,7 @@ from importlib.metadata import packages_distributions
 before = set(sys.modules)
 import numpy as np
 from fsrcnn import upscale
+from fsrcnn.pictures import reading, writing
 
 upscale(np.zeros((8, 8, 3), np.uint8), scale=2)
 of = packages_distributions()
