@@ -94,8 +94,7 @@ def test_neon(tmp_path, scale):
     (neon,) = compiling.INSTRUCTION_SETS["aarch64"]
     flags = [flag for flag in (*compiler.FLAGS, *neon.flags) if flag != "-shared"]
     program = tmp_path / "program"
-    defines = [f"-D{key.upper()}={value}" for key, value in network.shape.items()]
-    cross = ["aarch64-linux-gnu-gcc", *flags, *defines, "-static", "-x", "c"]
+    cross = ["aarch64-linux-gnu-gcc", *flags, *compiler._arguments(network.shape), "-static", "-x", "c"]
     compiler.run([*cross, "-o", str(program), "-"], compiling.source() + HARNESS.encode())
     emulated = ["qemu-aarch64", str(program)]
     max_group = subprocess.run(emulated, check=False).returncode
