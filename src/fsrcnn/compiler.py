@@ -19,6 +19,7 @@ from fsrcnn.errors import InputError
 from fsrcnn.files import atomic, sha256
 
 TIMEOUT = 120  # seconds for the compiler, which takes two
+HEADER = Path(__file__).with_name("vectors.h")  # which every source includes
 FLAGS = ("-O3", "-ffp-contract=fast", "-fPIC", "-shared", "-pthread")
 THIS_PROCESSOR = ("-march=native",)
 
@@ -36,7 +37,7 @@ def library(name: str, source: bytes, defines: Mapping[str, str], flags: tuple[s
     """The library of a C source for this very processor: from the cache, or made now (about two seconds).
 
     The cache is `$XDG_CACHE_HOME/fsrcnn`, by default `~/.cache/fsrcnn`. A file's name begins with `name` and
-    holds a digest of source, definitions, flags, the compiler and the processor's instruction set, and one of
+    holds a digest of source, header, definitions, flags, the compiler and the instruction set, and one of
     its contents: a file that was cut or changed is made again, since to load it would end the process.
 
     Raises `InputError` when there is no compiler, it fails, or the cache can't be used.
@@ -45,7 +46,12 @@ def library(name: str, source: bytes, defines: Mapping[str, str], flags: tuple[s
     cc = _command()
     # The predefined macros tell the compiler's version and the instruction set apart.
     macros = run([*cc, *THIS_PROCESSOR, "-dM", "-E", "-x", "c", "-"], b"")
-    recipe = [source, macros, *map(str.encode, [*cc, *FLAGS, *flags, *_arguments(defines)])]
+    recipe = [
+        source,
+        HEADER.read_bytes(),
+        macros,
+        *map(str.encode, [*cc, *FLAGS, *flags, *_arguments(defines)]),
+    ]
     digest = hashlib.sha256(b"\0".join(recipe)).hexdigest()[:32]
     name = f"{name}-{digest}-"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fsrcnn"
@@ -73,7 +79,8 @@ def compile_to(path: Path, source: bytes, defines: Mapping[str, str], flags: tup
     cc = _command()
     with tempfile.TemporaryDirectory() as temporary:
         made = Path(temporary, "made.so")
-        run([*cc, *FLAGS, *flags, *_arguments(defines), "-x", "c", "-o", str(made), "-"], source)
+        places = ["-iquote", str(HEADER.parent), "-o", str(made)]
+        run([*cc, *FLAGS, *flags, *_arguments(defines), *places, "-x", "c", "-"], source)
         with atomic(path) as target:
             shutil.copyfile(made, target)
 

@@ -94,8 +94,9 @@ def test_neon(tmp_path, scale):
     (neon,) = compiling.INSTRUCTION_SETS["aarch64"]
     flags = [flag for flag in (*compiler.FLAGS, *neon.flags) if flag != "-shared"]
     program = tmp_path / "program"
-    cross = ["aarch64-linux-gnu-gcc", *flags, *compiler._arguments(network.shape), "-static", "-x", "c"]
-    compiler.run([*cross, "-o", str(program), "-"], compiling.source() + HARNESS.encode())
+    flags += [*compiler._arguments(network.shape), "-iquote", str(compiler.HEADER.parent)]
+    cross = ["aarch64-linux-gnu-gcc", *flags, "-static", "-x", "c", "-o", str(program), "-"]
+    compiler.run(cross, compiling.source() + HARNESS.encode())
     emulated = ["qemu-aarch64", str(program)]
     max_group = subprocess.run(emulated, check=False).returncode
     np.concatenate([part.ravel() for part in packed(network, max_group)]).tofile(tmp_path / "weights")

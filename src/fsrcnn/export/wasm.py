@@ -1,7 +1,7 @@
 """The native engine as WebAssembly, for the page: compiled for the released shape, or now for a larger one.
 
     pip install ziglang==0.17.1
-    python -m fsrcnn.export.wasm    # after a change of native.c, picture.c or page/engine.c
+    python -m fsrcnn.export.wasm    # after a change of native.c, picture.c, vectors.h or page/engine.c
 
 writes the compiled files into the package, with the digest of what they were made of.
 """
@@ -42,6 +42,7 @@ MAX_GROUP = 6  # native.c's, for vectors of 4
 PAGE = files("fsrcnn.export") / "page"
 NATIVE = files("fsrcnn.inference")
 SOURCES = (
+    files("fsrcnn") / "vectors.h",
     *(NATIVE / name for name in ("native.c", "picture.c")),
     *(PAGE / name for name in ("engine.c", "include/pthread.h", "include/stdlib.h", "include/string.h")),
 )
@@ -67,9 +68,10 @@ def fitted(network: Weights) -> tuple[Weights, bytes]:
 def compiled(scale: int, d: int, s: int, m: int) -> bytes:
     """The engine for one shape of network, made now. Raises `InputError` when the compiler fails."""
     shape = [f"-DSCALE={scale}", f"-DD={d}", f"-DS={s}", f"-DM={m}"]
-    with as_file(PAGE) as page, as_file(NATIVE) as native, tempfile.TemporaryDirectory() as folder:
-        target = Path(folder, "engine.wasm")
-        places = ["-isystem", page / "include", "-I", native, "-o", target, page / "engine.c"]
+    with as_file(files("fsrcnn")) as package, tempfile.TemporaryDirectory() as folder:
+        target, page = Path(folder, "engine.wasm"), package / "export/page"
+        quoted = ["-iquote", package, "-iquote", package / "inference"]
+        places = ["-isystem", page / "include", *quoted, "-o", target, page / "engine.c"]
         done = subprocess.run(
             [sys.executable, "-m", "ziglang", "cc", *FLAGS, *shape, *map(str, places)],
             env={**os.environ, "ZIG_GLOBAL_CACHE_DIR": folder, "ZIG_LOCAL_CACHE_DIR": folder},

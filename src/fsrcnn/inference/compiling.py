@@ -65,7 +65,11 @@ def source() -> bytes:
 
 def carried_name(shape: Mapping[str, str], instructions: InstructionSet) -> str:
     """The name of a library that the package carries; another source or other flags have another name."""
-    recipe = [source(), *map(str.encode, (*compiler.FLAGS, *instructions.flags))]
+    recipe = [
+        source(),
+        compiler.HEADER.read_bytes(),
+        *map(str.encode, (*compiler.FLAGS, *instructions.flags)),
+    ]
     digest = hashlib.sha256(b"\0".join(recipe)).hexdigest()[:16]
     return "x{scale}-{d}-{s}-{m}-".format_map(shape) + f"{instructions.name}-{digest}.so"
 

@@ -11,55 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__AVX512F__)
-#define LANES 16
-#define MAX_GROUP 14 /* output channels at a time: two vectors each must stay in registers */
-#define MAX_PHASES 8
-#elif defined(__AVX__)
-#define LANES 8
-#define MAX_GROUP 6
-#define MAX_PHASES 4
-#else
-#define LANES 4
-#define MAX_GROUP 6
-#define MAX_PHASES 8
-#endif
+#include "vectors.h"
 
-typedef float vector __attribute__((vector_size(4 * LANES)));
-typedef int integers __attribute__((vector_size(4 * LANES)));
-typedef float unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-
-/* In a register: GCC would load it from memory anew for every product, and the loads become the limit. */
-#if defined(KEEP) /* as nothing, where a vector is wider than the registers */
-#elif defined(__x86_64__)
-#define KEEP(v) __asm__("" : "+v"(v))
-#elif defined(__aarch64__)
-#define KEEP(v) __asm__("" : "+w"(v))
-#else
-#define KEEP(v)
-#endif
-
-#define INLINE static inline __attribute__((always_inline))
 #define BLOCK (2 * LANES) /* pixels at a time */
-#define CEIL(a, b) (((a) + (b)-1) / (b))
-#define ROUND_UP(a, b) (CEIL(a, b) * (b))
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
-
-#define GROUPS(channels) CEIL(channels, MAX_GROUP)
-#define GROUP(channels) CEIL(channels, GROUPS(channels))
-#define PADDED(channels) (GROUPS(channels) * GROUP(channels))
-#define LAYER(in, out, k) (PADDED(out) * (2 + (in) * (k) * (k))) /* floats: bias, slope, weight */
-#define SHRINKING LAYER(1, D, 5) /* where each part begins in the weights */
-#define MAPPING (SHRINKING + LAYER(D, S, 1))
-#define EXPANDING (MAPPING + M * LAYER(S, S, 3))
-#define DECONVOLUTION (EXPANDING + LAYER(S, D, 1))
-
-#define KERNEL 9
-#define PADDING 4
-/* Output row SCALE*i + r sums input rows i + t, t = -BEFORE..AFTER, with kernel row r + PADDING - SCALE*t. */
-#define BEFORE ((KERNEL - 1 - PADDING) / SCALE)
-#define AFTER ((SCALE - 1 + PADDING) / SCALE)
+#define MAX_PHASES (LANES == 8 ? 4 : 8)
+#define LAYER(in, out, k) (PADDED(out) * (2 + (in) * (k) * (k))) /* bias, slope, weight */
 #define TAPS (BEFORE + 1 + AFTER)
 #define HALO (M + MAX(BEFORE, AFTER)) /* beyond it, only the feature extraction reads on, from the input */
 #define PHASE_ROWS MAX(1, MIN(SCALE, MAX_PHASES / SCALE)) /* output rows at a time */
@@ -96,9 +52,6 @@ struct tile {
     float maps[M + 1][3][PADDED(S)][WIDTH];
     float expanded[TAPS][PADDED(D)][WIDTH];
 };
-
-INLINE vector load(const float *p) { return *(const unaligned *)p; }
-INLINE void store(float *p, vector v) { *(unaligned *)p = v; }
 
 INLINE long slot(long row, long rows) { return (row % rows + rows) % rows; }
 

@@ -10,12 +10,11 @@ from torch import Tensor
 from fsrcnn.errors import InputError
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.settings import TrainSettings
-from fsrcnn.training.kernel import Kernel
+from fsrcnn.training.kernel import FLOOR, Kernel
 from fsrcnn.training.pool import Batch
 
 log = logging.getLogger(__name__)
 
-FLOOR = 1e-6  # of a crop's squared error under a root, whose slope at 0 is infinite
 
 Loss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 

@@ -1,7 +1,7 @@
 /* The error of a batch of square crops and its gradients, for one shape of network and one side of crop.
  *
- * Compiled by kernel.py with SCALE, D, S, M and SIDE defined. A crop goes forward and back through all layers
- * before the next one begins, so that its maps stay in the second-level cache. Vectors run along a row of
+ * Compiled by kernel.py with SCALE, D, S, M, SIDE and FLOOR defined. A crop goes forward and back through all
+ * layers before the next one begins, so that its maps stay in the second-level cache. Vectors run along a row of
  * pixels; the deconvolution does only its 81 products a channel, as in inference/native.c. Arithmetic is
  * float32 throughout. Gradients are summed crop by crop within a part of the batch and then part by part: the
  * order, and so the rounding, is the same whatever the number of threads.
@@ -12,49 +12,12 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#if defined(__AVX512F__)
-#define LANES 16
-#define MAX_GROUP 14 /* sums of two vectors each that stay in registers */
-#elif defined(__AVX__)
-#define LANES 8
-#define MAX_GROUP 6
-#else
-#define LANES 4
-#define MAX_GROUP 6
-#endif
+#include "vectors.h"
 
-typedef float vector __attribute__((vector_size(4 * LANES)));
-typedef int integers __attribute__((vector_size(4 * LANES)));
-typedef float unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-
-/* In a register: GCC would load it from memory anew for every product, and the loads become the limit. */
-#if defined(KEEP) /* as nothing, where a vector is wider than the registers */
-#elif defined(__x86_64__)
-#define KEEP(v) __asm__("" : "+v"(v))
-#elif defined(__aarch64__)
-#define KEEP(v) __asm__("" : "+w"(v))
-#else
-#define KEEP(v)
-#endif
-
-#define INLINE static inline __attribute__((always_inline))
-#define CEIL(a, b) (((a) + (b)-1) / (b))
-#define ROUND_UP(a, b) (CEIL(a, b) * (b))
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
-
-#define GROUPS(channels) CEIL(channels, MAX_GROUP)
-#define GROUP(channels) CEIL(channels, GROUPS(channels))
-#define PADDED(channels) (GROUPS(channels) * GROUP(channels))
 #define PACKED(out, terms) (PADDED(out) * (2 + (terms)))
 
-#define KERNEL 9
 #define TAPS (KERNEL * KERNEL)
-#define PADDING 4
 #define PHASES (SCALE * SCALE)
-/* Output row SCALE*i + r sums input rows i + t, t = -BEFORE..AFTER, with kernel row r + PADDING - SCALE*t. */
-#define BEFORE ((KERNEL - 1 - PADDING) / SCALE)
-#define AFTER ((SCALE - 1 + PADDING) / SCALE)
 #define PHASE_ROWS MAX(1, MIN(SCALE, MAX_GROUP / SCALE)) /* output rows at a time */
 
 /* A map has zeros around it; those right of a row are also those left of the next. */
@@ -66,17 +29,11 @@ typedef float unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_a
 #define VECTORS ROUND_UP(SIDE * ACROSS, 2) /* the last may be of the row after the map, which is zero */
 #define MAP ROUND_UP(ORIGIN + (SIDE + 1 + REACH) * ROW + LANES, LANES)
 
-/* Where a layer begins in the parameters: weight (out, in, k, k), bias (out), slope (out). */
-#define LAYER(in, out, k) ((out) * (2 + (in) * (k) * (k)))
-#define SHRINKING LAYER(1, D, 5)
-#define MAPPING (SHRINKING + LAYER(D, S, 1))
-#define EXPANDING (MAPPING + M * LAYER(S, S, 3))
-#define DECONVOLUTION (EXPANDING + LAYER(S, D, 1))
+#define LAYER(in, out, k) ((out) * (2 + (in) * (k) * (k))) /* weight (out, in, k, k), bias, slope */
 #define PARAMETERS (DECONVOLUTION + D * TAPS + 1)
 
-#define PARTS 16    /* of a batch, at most */
-#define FLOOR 1e-6f /* of a crop's squared error under a root, whose slope at 0 is infinite */
-#define OUTS 4      /* channels and terms whose gradients are summed at a time */
+#define PARTS 16 /* of a batch, at most */
+#define OUTS 4   /* channels and terms whose gradients are summed at a time */
 #define TERMS 3
 
 /* For `convolve`: of each group of channels their biases, their slopes, and their weights term by term. */
@@ -113,8 +70,6 @@ typedef struct {
     integers inside[VECTORS];
 } job;
 
-INLINE vector load(const float *p) { return *(const unaligned *)p; }
-INLINE void store(float *p, vector v) { *(unaligned *)p = v; }
 INLINE vector choose(integers mask, vector v) { return (vector)((integers)v & mask); }
 INLINE long place(int n) { return ORIGIN + n / ACROSS * ROW + n % ACROSS * LANES; }
 

@@ -12,6 +12,7 @@ from fsrcnn.errors import InputError
 
 SOURCE = Path(__file__).with_name("kernel.c")
 ALIGNMENT = 64  # bytes, of a vector
+FLOOR = 1e-6  # of a crop's squared error under a root, whose slope at 0 is infinite
 Array = np.ndarray
 
 
@@ -22,7 +23,7 @@ class Kernel:
         """`shape`: scale, d, s and m. Raises `InputError` when it can't be compiled or loaded."""
         if os.name != "posix":
             raise InputError("it needs POSIX threads")
-        defines = {**shape, "side": str(side)}
+        defines = {**shape, "side": str(side), "floor": f"{FLOOR}f"}
         # Without the flag a root could set errno, and would need the mathematical library.
         path = compiler.library(
             "training-x{scale}".format_map(shape), SOURCE.read_bytes(), defines, ("-fno-math-errno",)
