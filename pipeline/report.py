@@ -11,6 +11,7 @@ import stage
 
 from fsrcnn.evaluation.report import Measurement, draw_curves, headline, markdown
 from fsrcnn.files import atomic, write_csv, write_json
+from fsrcnn.limits import SCALES
 from fsrcnn.network import weights
 from fsrcnn.tracking import runs
 
@@ -48,7 +49,8 @@ def report() -> None:
     images = ["curves.png", "../plots/comparison.png"]
     with atomic(Path("metrics/report.md")) as temporary:
         besides = (_read(Path(f"metrics/{name}.json")) for name in ("frameworks", "gpu"))
-        text = markdown(measured, images, *besides)
+        released = {scale: weights.released(scale, "clean").metadata for scale in SCALES}
+        text = markdown(measured, images, *besides, released)
         temporary.write_text(text, encoding="utf-8")
     _print_table(this)
     for kind in ("scratch", "transfer"):

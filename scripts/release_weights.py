@@ -5,7 +5,7 @@
 Run it after `dvc repro`, on a commit that holds that run's metrics: the commit is written into the
 file `src/fsrcnn/network/released/x<scale>.safetensors` (`photo-x<scale>.safetensors` where it was trained
 with `data.degradation: photo`, `photo-s-x<scale>.safetensors` for FSRCNN-s), beside scale, d, s, m, data,
-seed and Set5 PSNR.
+seed, steps of training and Set5 PSNR.
 """
 
 import json
@@ -21,7 +21,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def main() -> None:
     """Copy `models/x<scale>/scratch.safetensors` of the scale that `metrics/evaluate.json` is about."""
-    evaluation = json.loads((ROOT / "metrics/evaluate.json").read_text())
+    evaluation, training = (
+        json.loads((ROOT / f"metrics/{name}.json").read_text()) for name in ("evaluate", "train")
+    )
     scale = evaluation["scale"]
     trained = ROOT / f"models/x{scale}/scratch.safetensors"
     commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True).strip()
@@ -32,7 +34,8 @@ def main() -> None:
     network = weights.load(trained)
     name = network_name(scale, network.family)
     target = ROOT / f"src/fsrcnn/network/released/{name}.safetensors"
-    metadata = {**network.metadata, **psnr, "commit": commit, "license": "MIT"}
+    said = {"steps": str(training["scratch"]["steps"]), "commit": commit, "license": "MIT"}
+    metadata = {**network.metadata, **psnr, **said}
     weights.save(replace(network, metadata=metadata), target)
     print(f"{target.relative_to(ROOT)}: {target.stat().st_size} bytes, {psnr}")
 

@@ -55,7 +55,7 @@ def test_a_run_gives_rows_of_the_report(folder, monkeypatch):
     assert frame["variants"]["plain"]["speedup"] == 1
     assert 0 < frame["variants"]["sub-pixel"]["largest_difference"] < 1e-5
     assert frame["variants"][GRAPHS] == {"not_timed": "no CUDA on cpu"}
-    text = markdown([], [], FRAMEWORKS, content)
+    text = markdown([], [], FRAMEWORKS, content, {})
     assert f"| **ours, {GRAPHS}** | {content['device_name']} | not timed: no CUDA on cpu |" in text
     assert "| 2×1×12×12 at ×4, ms | 1×1×20×70 at ×2, ms |" in text
 

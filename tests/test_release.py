@@ -25,7 +25,10 @@ def folder(tmp_path, monkeypatch):
     [("none", (8, 4, 1), "x2"), ("photo", (8, 4, 1), "photo-x2"), ("photo", SMALL, "photo-s-x2")],
 )
 def test_each_family_has_its_files(folder, degradation, shape, name):
-    figures = {"train": {"scale": 2}, "evaluate": {"scale": 2, "degradation": degradation}}
+    figures = {
+        "train": {"scale": 2, "scratch": {"steps": 5}},
+        "evaluate": {"scale": 2, "degradation": degradation},
+    }
     figures["evaluate"]["Set5"] = {"standard": {"scratch": {"psnr": 36.789}}}
     for stage, content in (figures | {"benchmark": {"scale": 2}}).items():
         (folder / "metrics").mkdir(exist_ok=True)
@@ -44,5 +47,5 @@ def test_each_family_has_its_files(folder, degradation, shape, name):
     assert network_name(2, kept["family"]) == name
     (released,) = (folder / "src/fsrcnn/network/released").iterdir()
     assert released.name == f"{name}.safetensors"
-    said = {"commit": "abc1234", "license": "MIT", "psnr_Set5_standard": "36.79"}
+    said = {"commit": "abc1234", "license": "MIT", "psnr_Set5_standard": "36.79", "steps": "5"}
     assert weights.load(released).metadata == trained | said

@@ -70,6 +70,7 @@ def test_ours_beside_the_published():
         ["curves.png"],
         FRAMEWORKS,
         NO_GPU,
+        {},
     )
     assert "| FSRCNN-Torch | Tesla P100 | 30.44 | 210 |" in text
     assert "| **ours, from scratch** | some CPU, 2 threads | 31.11 | 1.2 |" in text
@@ -86,7 +87,7 @@ def test_ours_beside_the_published():
 
 @pytest.mark.parametrize("data", ["sample", "General-100"])
 def test_other_data_is_set_apart(data):
-    text = markdown([measurement(4, data, 31.11)], [], FRAMEWORKS, NO_GPU)
+    text = markdown([measurement(4, data, 31.11)], [], FRAMEWORKS, NO_GPU, {})
     comparable, _, other = text.partition(f"## Not comparable: ×4, trained on {data}")
     assert "31.11" in other
     assert "31.11" not in comparable
@@ -99,7 +100,7 @@ def test_other_evaluation_sets_are_set_apart():
     on_set5, on_own = measurement(2, "91-image", 37.77), measurement(4, "91-image", 31.11)
     own = dict(on_own.evaluate)
     own["shots"] = own.pop("Set5")
-    text = markdown([on_own._replace(evaluate=own), on_set5], [], FRAMEWORKS, NO_GPU)
+    text = markdown([on_own._replace(evaluate=own), on_set5], [], FRAMEWORKS, NO_GPU, {})
     comparable, _, other = text.partition("## Not comparable: evaluated on shots")
     assert "31.11" in other
     assert "31.11" not in comparable
@@ -117,7 +118,7 @@ def test_families_are_beside_each_other_through_degradations():
     clean, photo = measurement(4, "91-image", 31.11), measurement(4, "more", 29.99, "photo")
     clean.evaluate.update(degraded=degraded(25.4))
     photo.evaluate.update(degraded=degraded(26.47))
-    text = markdown([photo, clean, measurement(2, "91-image", 37.77)], [], FRAMEWORKS, NO_GPU)
+    text = markdown([photo, clean, measurement(2, "91-image", 37.77)], [], FRAMEWORKS, NO_GPU, {})
     published, _, grid = text.partition("## Through JPEG and other reductions")
     assert "| Set14, ×4 | bicubic | **ours, clean** | **ours, photo** |" in grid
     assert "| JPEG 75 | 25.50 | 25.40 (-0.10) | 26.47 (+0.97) |" in grid
@@ -130,7 +131,7 @@ def test_families_are_beside_each_other_through_degradations():
 
 
 def test_without_pictures_nothing_is_said_of_degradations():
-    assert "Through JPEG" not in markdown([measurement(4, "91-image", 31.11)], [], FRAMEWORKS, NO_GPU)
+    assert "Through JPEG" not in markdown([measurement(4, "91-image", 31.11)], [], FRAMEWORKS, NO_GPU, {})
 
 
 def test_curves_are_a_picture(tmp_path: Path):
@@ -141,7 +142,7 @@ def test_curves_are_a_picture(tmp_path: Path):
 
 
 def test_a_graphics_processor_stands_beside_the_published_ones():
-    text = markdown([], [], FRAMEWORKS, GPU)
+    text = markdown([], [], FRAMEWORKS, GPU, {})
     training, inference = text.split("## Inference")
     assert "| **ours, reference recipe** | some card | 29.88 after 29554 steps, 29 s | 14.3 |" in training
     said = "30.50 reached by 2 of 3 seeds, in 13.0 s in the mean"
@@ -154,6 +155,6 @@ def test_a_graphics_processor_stands_beside_the_published_ones():
 
 
 def test_without_a_graphics_processor_both_tables_say_so():
-    training, inference = markdown([], [], FRAMEWORKS, NO_GPU).split("## Inference")
+    training, inference = markdown([], [], FRAMEWORKS, NO_GPU, {}).split("## Inference")
     assert "| ours, on a graphics processor |  | not measured (`make gpu-report`) |  |" in training
     assert "| ours, on a graphics processor |  | not measured (`make gpu-report`) |" in inference
