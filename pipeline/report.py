@@ -48,9 +48,9 @@ def report() -> None:
     measured = [this, *others]
     images = ["curves.png", "../plots/comparison.png"]
     with atomic(Path("metrics/report.md")) as temporary:
-        besides = (_read(Path(f"metrics/{name}.json")) for name in ("frameworks", "gpu"))
+        frameworks, gpu = (_read(Path(f"metrics/{name}.json")) for name in ("frameworks", "gpu"))
         released = {scale: weights.released(scale, "clean").metadata for scale in SCALES}
-        text = markdown(measured, images, *besides, released)
+        text = markdown(measured, images, frameworks, gpu, released)
         temporary.write_text(text, encoding="utf-8")
     _print_table(this)
     for kind in ("scratch", "transfer"):
