@@ -41,7 +41,7 @@ def test_report(monkeypatch):
     seconds = {"plain": np.arange(1, 102) / 1000, "eager": np.arange(1, 102) / 2000}
     monkeypatch.setattr("fsrcnn.evaluation.latency.time_calls", lambda *_: dict(seconds))
     monkeypatch.setattr("fsrcnn.evaluation.latency.sgemm_rate", lambda _: 2 * 12_464 * 96 / 0.0051)
-    monkeypatch.setattr("fsrcnn.inference.backends.available", lambda: ("eager",))
+    monkeypatch.setattr("fsrcnn.inference.backends.available", lambda besides: ("eager",))
     report = measure(network, BenchmarkSettings.parse("benchmark", SETTINGS), CPU)
     assert report["latency_ms"] == {"median": 51.0, "p5": 6.0, "p95": 96.0, "min": 1.0}
     assert (report["floor_ms"], report["sgemm_share"], report["frames_per_second"]) == (5.1, 0.1, 19.61)

@@ -156,19 +156,22 @@ def _build_evaluation(source: Source, folder: Path, scale: int, duplicates: Dupl
     # A border of `scale` pixels is not scored in the standard protocol.
     smallest = math.ceil((SMALLEST + 2 * scale) / scale) * scale
 
-    def pairs(fit: Fit) -> Iterator[hdf5.Pair]:
+    def pictures() -> Iterator[tuple[str, NDArray[np.uint8]]]:
         for name, image in _pictures(source):
             _check_size(image.height, image.width, smallest, scale, f"{source.name}/{name}")
-            duplicates.evaluated(np.asarray(image), f"{source.name}/{name}")
-            yield hdf5.Pair(*make_pair(image, scale, fit), name)
+            pixels = np.asarray(image)
+            duplicates.evaluated(pixels, f"{source.name}/{name}")
+            yield name, pixels
 
-    kept = ((name, np.asarray(image)) for name, image in _pictures(source))
     path = folder / "pictures" / f"{source.name}.h5"
-    hdf5.write_pictures(path, kept, source=source.name, made=f"pictures of {source.name}, as 8-bit RGB")
+    hdf5.write_pictures(path, pictures(), source=source.name, made=f"pictures of {source.name}, as 8-bit RGB")
     for protocol, fit in PROTOCOLS.items():
         hdf5.write_pairs(
             folder / f"{source.name}_{protocol}.h5",
-            pairs(fit),
+            (
+                hdf5.Pair(*make_pair(Image.fromarray(pixels), scale, fit), name)
+                for name, pixels in hdf5.read_pictures(path)
+            ),
             scale,
             source=source.name,
             made=f"HR {fit} to a multiple of {scale}, LR by Pillow bicubic",

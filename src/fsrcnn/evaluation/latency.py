@@ -95,7 +95,7 @@ def fast_networks(network: FSRCNN, device: Device) -> dict[str, Call]:
         return {}
     if device.type == "cpu":
         weights, threads = weights_of(network), torch.get_num_threads()
-        names = [name for name in backends.available() if name not in ("numpy", "cuda")]
+        names = backends.available(besides=("numpy", "cuda"))
         return {name: _on_arrays(backends.load(weights, name, threads)) for name in names}
     inference: dict[str, Call] = {"eager": InferenceNetwork(weights_of(network)).to(device)}
     if device.type == "cuda":

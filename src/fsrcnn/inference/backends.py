@@ -11,7 +11,7 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,9 +69,9 @@ def load(weights: Weights, name: str = "auto", threads: int | None = None) -> Ba
     return Backend(name, weights.scale, LOADERS[name](weights, threads))
 
 
-def available() -> tuple[str, ...]:
-    """The names of the backends that can be loaded on this machine."""
-    return tuple(name for name in LOADERS if PRESENT[name]())
+def available(besides: Collection[str] = ()) -> tuple[str, ...]:
+    """The names of the backends that can be loaded on this machine; those of `besides` are not looked for."""
+    return tuple(name for name in LOADERS if name not in besides and PRESENT[name]())
 
 
 def _importable(*modules: str) -> bool:
