@@ -9,7 +9,7 @@ from fsrcnn.network.model import FSRCNN
 from fsrcnn.settings import TrainSettings
 from fsrcnn.system import processor_flags
 from fsrcnn.torch.gradients import KernelGradients, choose_gradients, loss_function
-from fsrcnn.training.kernel import SOURCE, Kernel
+from fsrcnn.training.kernel import Kernel
 from fsrcnn.training.pool import Batch
 from tests.network.test_model import randomized
 from tests.torch.test_loop import CPU, CROPS, settings, train
@@ -132,10 +132,8 @@ def test_where_the_kernel_is_taken(changes, is_the_kernel):
     assert isinstance(gradients, KernelGradients) == is_the_kernel
 
 
-def test_a_source_that_does_not_compile_costs_a_warning(monkeypatch, tmp_path, caplog):
-    broken = tmp_path / "kernel.c"
-    broken.write_bytes(SOURCE.read_bytes() + b"}")
-    monkeypatch.setattr("fsrcnn.training.kernel.SOURCE", broken)
+def test_a_source_that_does_not_compile_costs_a_warning(monkeypatch, caplog):
+    monkeypatch.setattr("fsrcnn.training.kernel.SOURCES", ("kernel.c", "kernel.c"))  # all defined twice
     gradients = choose_gradients(FSRCNN(4, 4, 2, 1), settings(compile=True), 6, CPU)
     assert not isinstance(gradients, KernelGradients)
     assert len(caplog.messages) == 1 and "error: " in caplog.text

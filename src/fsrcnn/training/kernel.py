@@ -1,4 +1,4 @@
-"""The error of a batch and its gradients by kernel.c, compiled here for this training."""
+"""The error of a batch and its gradients by kernel.c and batch.c, compiled here for this training."""
 
 import ctypes
 import os
@@ -10,7 +10,7 @@ import numpy as np
 from fsrcnn import compiler
 from fsrcnn.errors import InputError
 
-SOURCE = Path(__file__).with_name("kernel.c")
+SOURCES = ("kernel.c", "batch.c")  # in one piece
 ALIGNMENT = 64  # bytes, of a vector
 FLOOR = 1e-6  # of a crop's squared error under a root, whose slope at 0 is infinite
 Array = np.ndarray
@@ -24,10 +24,10 @@ class Kernel:
         if os.name != "posix":
             raise InputError("it needs POSIX threads")
         defines = {**shape, "side": str(side), "floor": f"{FLOOR}f"}
+        source = b"".join(Path(__file__).with_name(name).read_bytes() for name in SOURCES)
         # Without the flag a root could set errno, and would need the mathematical library.
-        path = compiler.library(
-            "training-x{scale}".format_map(shape), SOURCE.read_bytes(), defines, ("-fno-math-errno",)
-        )
+        name = "training-x{scale}".format_map(shape)
+        path = compiler.library(name, source, defines, ("-fno-math-errno",))
         try:
             self._library = ctypes.CDLL(str(path))
         except OSError as error:
