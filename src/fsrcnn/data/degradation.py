@@ -42,16 +42,16 @@ GRID = {
 # What `random_photo` draws from: mostly one reduction, as so small a network pays for each further one with
 # quality at the others (docs/recipe.md); those that alias are rare in pictures that people keep.
 _SHARES: dict[Reduction, float] = {
-    "bicubic": 0.72,
-    "lanczos": 0.1,
+    "bicubic": 0.78,
+    "lanczos": 0.08,
     "area": 0.1,
-    "bilinear": 0.06,
+    "bilinear": 0.02,
     "aliased bicubic": 0.01,
     "aliased bilinear": 0.01,
 }
-_FILTERED = 0.06  # of the pictures
+_FILTERED = 0.03  # of the pictures
 _MOST_BLUR = 0.5
-_UNCOMPRESSED = 0.15  # of the pictures
+_UNCOMPRESSED = 0.2  # of the pictures
 _QUALITIES = 35, 95
 
 
