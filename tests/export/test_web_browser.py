@@ -190,7 +190,7 @@ def test_files_of_other_kinds(site, name):
 
 
 @pytest.mark.parametrize(
-    ("suffix", "quality"), [("jpg", 70), ("jpg", 87), ("jpg", 88), ("webp", 90), ("png", None)]
+    ("suffix", "quality"), [("jpg", 70), ("jpg", 90), ("jpg", 91), ("webp", 90), ("png", None)]
 )
 def test_the_network_that_suits_the_file(site, tmp_path, suffix, quality):
     source = tmp_path / f"a.{suffix}"

@@ -14,8 +14,8 @@ from fsrcnn.upscaling.image import released_upscaler
 IMAGE = Image.fromarray(data.astronaut()[:60, 200:280])
 FAMILIES = {
     "q30.jpg": ({"quality": 30}, "photo"),
-    "q87.jpg": ({"quality": 87}, "photo"),
-    "q88.jpg": ({"quality": 88}, "clean"),
+    "q90.jpg": ({"quality": 90}, "photo"),
+    "q91.jpg": ({"quality": 91}, "clean"),
     "q95.JPEG": ({"quality": 95}, "clean"),
     "lossy.webp": ({}, "photo"),
     "lossless.webp": ({"lossless": True}, "clean"),

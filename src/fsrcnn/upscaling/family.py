@@ -7,7 +7,7 @@ from fsrcnn.pictures.picture import Metadata
 
 Choice = Literal["auto", "clean", "photo"]
 
-CROSSING = 88  # of JPEG's qualities: from here on the network for clean pictures is the better one
+CROSSING = 91  # of JPEG's qualities: from about here on the network for clean pictures is the better one
 
 
 class Suited(NamedTuple):

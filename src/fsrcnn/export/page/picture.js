@@ -2,7 +2,7 @@
 "use strict";
 
 const TILE = 2048; // pixels a side that are read from the browser at a time
-const FINEST = 884; // sum of a JPEG's table for luma at quality 88, from where on a picture counts as clean
+const FINEST = 667; // sum of a JPEG's table for luma at quality 91, from where on a picture counts as clean
 const AS_STORED = { colorSpaceConversion: "none", premultiplyAlpha: "none" };
 
 // The picture in a file, upright, its samples as they are stored: RGBA, 8 bits.
