@@ -77,7 +77,7 @@ def set5() -> str:
         for protocol, rows in PUBLISHED_SET5.items()
     }
     metadata = [released(scale, "clean").metadata for scale in SCALES]
-    longer = [f"{m['psnr_Set5_reference']} / {m['psnr_Set5_standard']}" for m in metadata]
+    of_released = [f"{m['psnr_Set5_reference']} / {m['psnr_Set5_standard']}" for m in metadata]
     published = [f"{a:.2f} / {b:.2f}" for a, b in zip(best["reference"], best["standard"], strict=True)]
     return table(
         ["Set5", *(f"×{scale}" for scale in SCALES)],
@@ -86,7 +86,7 @@ def set5() -> str:
             ("published, 91 images, the best of each protocol", *published),
             ("**ours, from scratch**", *(f"**{cell}**" for cell in both("scratch"))),
             ("**ours, transferred from ×3**", *both("transfer")),
-            ("**ours, released**", *longer),
+            ("**ours, released**", *of_released),
         ],
     )
 

@@ -134,6 +134,16 @@ def test_without_pictures_nothing_is_said_of_degradations():
     assert "Through JPEG" not in markdown([measurement(4, "91-image", 31.11)], [], FRAMEWORKS, NO_GPU, {})
 
 
+def test_the_released_networks_stand_beside_ours_and_others():
+    released = {4: {"psnr_Set5_reference": "31.22", "psnr_Set5_standard": "31.33"}}
+    text = markdown([measurement(4, "91-image", 31.11)], [], FRAMEWORKS, NO_GPU, released)
+    quality, _, others = text.partition("## Trained on other pictures")
+    assert "| **ours, released** | 31.22 |" in quality
+    assert "31.33" not in quality
+    assert "| SESR-M3 | 9.0K | DIV2K | 37.21 |  | 30.75 |" in others
+    assert "| **ours, released** | 12,464 | 91-image |  |  | 31.33 |" in others
+
+
 def test_curves_are_a_picture(tmp_path: Path):
     rows = [{"seconds": 1.0, "train_psnr": 20.0, "validation_psnr": None}]
     draw_curves({"scratch": rows, "transfer": rows}, tmp_path / "curves.png")
