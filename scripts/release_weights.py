@@ -5,7 +5,8 @@
 Run it after `dvc repro`, on a commit that holds that run's metrics: the commit is written into the
 file `src/fsrcnn/network/released/x<scale>.safetensors` (`photo-x<scale>.safetensors` where it was trained
 with `data.degradation: photo`, `photo-s-x<scale>.safetensors` for FSRCNN-s), beside scale, d, s, m, data,
-seed, steps of training and Set5 PSNR.
+seed, steps of training and Set5 PSNR. Then run `dvc repro --force --single-item report` and
+`python scripts/tables.py`: DVC does not watch the released files, as a release must not retrain.
 """
 
 import json
