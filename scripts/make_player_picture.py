@@ -48,7 +48,8 @@ def main() -> None:
 
 def play(folder: Path, size: tuple[int, int], *options: str) -> Image.Image:
     """What mpv shows of low.png at a size. A picture in RGB has no luma to hook: it is made video."""
-    command = ["xvfb-run", "-a", "mpv", "--no-config", "--really-quiet", "--frames=1", *options]
+    display = ["xvfb-run", "-a", "-s", "-screen 0 640x480x24 -noreset"]
+    command = [*display, "mpv", "--no-config", "--really-quiet", "--frames=1", *options]
     command += ["--vf-add=format=fmt=yuv444p:colorlevels=limited:colormatrix=bt.601"]
     command += [f"--vf-append=gpu=w={size[0]}:h={size[1]}", "--vo=image", "--vo-image-format=png", "low.png"]
     subprocess.run(command, cwd=folder, check=True)

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -219,14 +220,17 @@ def test_library_in_the_cache_is_used(cache, monkeypatch):
 
 def test_compiler_that_hangs_is_given_up_with_all_it_started(cache, monkeypatch, tmp_path):
     cc = tmp_path / "cc"
-    cc.write_text(f"#!/bin/sh\nsleep 60 & echo $! > {tmp_path}/pid; wait\n")
+    cc.write_text(f"#!/bin/sh\nsleep 600 & echo $! > {tmp_path}/pid; wait\n")
     cc.chmod(0o755)
     monkeypatch.setenv("CC", str(cc))
     monkeypatch.setattr(compiler, "TIMEOUT", 1)
     with pytest.raises(InputError, match=r"^backend native: made without .*cc did not end in 1 s; set CC$"):
         backends.load(SMALL, "native")
     child = Path("/proc", (tmp_path / "pid").read_text().strip(), "stat")
-    assert not child.exists() or child.read_text().split()[2] == "Z"
+    deadline = time.monotonic() + 60  # on a busy machine a killed process may wait to be run once more
+    while child.exists() and child.read_text().split()[2] != "Z":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     assert backends.load(SMALL).name == "numpy"
 
 
