@@ -46,14 +46,8 @@ def library(name: str, source: bytes, defines: Mapping[str, str], flags: tuple[s
     cc = _command()
     # The predefined macros tell the compiler's version and the instruction set apart.
     macros = run([*cc, *THIS_PROCESSOR, "-dM", "-E", "-x", "c", "-"], b"")
-    recipe = [
-        source,
-        HEADER.read_bytes(),
-        macros,
-        *map(str.encode, [*cc, *FLAGS, *flags, *_arguments(defines)]),
-    ]
-    digest = hashlib.sha256(b"\0".join(recipe)).hexdigest()[:32]
-    name = f"{name}-{digest}-"
+    words = [*cc, *flags, *_arguments(defines)]
+    name = f"{name}-{digest(source, macros, *map(str.encode, words))[:32]}-"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fsrcnn"
     try:
         for path in cache.glob(f"{name}*.so"):
@@ -83,6 +77,12 @@ def compile_to(path: Path, source: bytes, defines: Mapping[str, str], flags: tup
         run([*cc, *FLAGS, *flags, *_arguments(defines), *places, "-x", "c", "-"], source)
         with atomic(path) as target:
             shutil.copyfile(made, target)
+
+
+def digest(source: bytes, *further: bytes) -> str:
+    """The SHA-256, in hexadecimal, of what decides a library: its source, and what is particular to it."""
+    parts = [source, HEADER.read_bytes(), *map(str.encode, FLAGS), *further]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
 def _command() -> list[str]:

@@ -44,8 +44,8 @@ typedef float unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_a
 #define EXPANDING (MAPPING + M * LAYER(S, S, 3))
 #define DECONVOLUTION (EXPANDING + LAYER(S, D, 1))
 
-#define KERNEL 9 /* of the deconvolution, of which this much lies before a pixel */
-#define PADDING 4
+#define KERNEL 9  /* of the deconvolution */
+#define PADDING 4 /* of which so much lies before a pixel */
 /* Output row SCALE*i + r sums input rows i + t, t = -BEFORE..AFTER, with kernel row r + PADDING - SCALE*t. */
 #define BEFORE ((KERNEL - 1 - PADDING) / SCALE)
 #define AFTER ((SCALE - 1 + PADDING) / SCALE)

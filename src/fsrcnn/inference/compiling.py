@@ -4,7 +4,6 @@ Used where the package is built (setup.py), and so imports nothing but the stand
 nothing else.
 """
 
-import hashlib
 import logging
 import platform
 from collections.abc import Mapping
@@ -65,12 +64,7 @@ def source() -> bytes:
 
 def carried_name(shape: Mapping[str, str], instructions: InstructionSet) -> str:
     """The name of a library that the package carries; another source or other flags have another name."""
-    recipe = [
-        source(),
-        compiler.HEADER.read_bytes(),
-        *map(str.encode, (*compiler.FLAGS, *instructions.flags)),
-    ]
-    digest = hashlib.sha256(b"\0".join(recipe)).hexdigest()[:16]
+    digest = compiler.digest(source(), *map(str.encode, instructions.flags))[:16]
     return "x{scale}-{d}-{s}-{m}-".format_map(shape) + f"{instructions.name}-{digest}.so"
 
 
