@@ -1,7 +1,15 @@
+import copy
+from functools import partial
+
 import pytest
 import torch
 
+from fsrcnn import compiler
 from fsrcnn.torch.soap import SOAP
+from fsrcnn.torch.soap_kernel import CompiledSOAP
+
+needs_compiler = pytest.mark.skipif(compiler.command() is None, reason="no C compiler")
+SHAPES = [(7,), (1,), (4, 2, 2, 2), (4, 2, 2, 2), (9, 3, 1, 1), (2, 6), (6, 2), (56, 1, 9, 9)]
 
 
 def optimize(start, loss_of, make, steps):
@@ -56,6 +64,49 @@ def test_stacked_parameters_do_not_mix():
     together = optimize(start, loss, lambda p: SOAP(p, lr=0.01), 25)
     alone = optimize(start[:1], loss, lambda p: SOAP(p, lr=0.01), 25)
     torch.testing.assert_close(together[0], alone[0], atol=1e-5, rtol=1e-4)
+
+
+def walk(parameters, optimizer, steps):
+    """Steps along gradients that depend on their number alone."""
+    for step in steps:
+        random = torch.Generator().manual_seed(step)
+        for parameter in parameters:
+            parameter.grad = torch.randn(parameter.shape, generator=random)
+        optimizer.step()
+
+
+def zeros():
+    return [torch.nn.Parameter(torch.zeros(shape)) for shape in SHAPES]
+
+
+def grouped(make, parameters):
+    return make([{"params": parameters[:5], "lr": 0.01}, {"params": parameters[5:], "lr": 0.02}], frequency=3)
+
+
+@needs_compiler
+def test_the_compiled_one_takes_the_same_steps():
+    ours, theirs = zeros(), zeros()
+    walk(ours, grouped(CompiledSOAP, ours), range(40))
+    walk(theirs, grouped(partial(SOAP, lr=0.01), theirs), range(40))
+    for a, b in zip(ours, theirs, strict=True):
+        assert b.abs().max() > 0.01
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-3)
+
+
+@needs_compiler
+def test_the_compiled_one_goes_on_from_its_state():
+    ours = zeros()
+    optimizer = grouped(CompiledSOAP, ours)
+    walk(ours, optimizer, range(7))
+    copies = [torch.nn.Parameter(p.detach().clone()) for p in ours]
+    other = grouped(CompiledSOAP, copies)
+    walk(copies, other, range(3))  # has a state, and a table of where it lies
+    for other_one, parameter in zip(copies, ours, strict=True):
+        other_one.data.copy_(parameter.data)
+    other.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    walk(ours, optimizer, range(7, 15))
+    walk(copies, other, range(7, 15))
+    assert all(torch.equal(a, b) for a, b in zip(ours, copies, strict=True))
 
 
 @pytest.mark.parametrize("frequency", [1, 10])

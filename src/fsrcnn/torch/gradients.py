@@ -15,7 +15,6 @@ from fsrcnn.training.pool import Batch
 
 log = logging.getLogger(__name__)
 
-
 Loss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 

@@ -21,7 +21,7 @@ from fsrcnn.evaluation.quality import psnr_of_mse
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.settings import TrainSettings
 from fsrcnn.torch import ema
-from fsrcnn.torch.gradients import choose_gradients
+from fsrcnn.torch.gradients import KernelGradients, choose_gradients
 from fsrcnn.torch.interrupts import Interrupts
 from fsrcnn.torch.optimizer import build_optimizer
 from fsrcnn.torch.resume import TrainingState
@@ -153,10 +153,14 @@ class _Training:
         started = time.perf_counter()
         precise = with_precision(settings, device)
         self.gradients = choose_gradients(network, precise, self.batches.side, device)
-        self.seconds = time.perf_counter() - started  # of compiling
         self.optimizer = build_optimizer(
-            network, settings.optimizer, settings.learning_rate, settings.deconvolution_lr_factor
+            network,
+            settings.optimizer,
+            settings.learning_rate,
+            settings.deconvolution_lr_factor,
+            compile=isinstance(self.gradients, KernelGradients),
         )
+        self.seconds = time.perf_counter() - started  # of compiling
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.average = None
         if settings.ema_decay:

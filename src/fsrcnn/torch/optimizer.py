@@ -1,19 +1,26 @@
 """The two optimisers: Adam, as the reference has it, and SOAP, which this project prefers."""
 
+import logging
+
 import torch
 
+from fsrcnn.errors import InputError
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.torch.soap import SOAP
+from fsrcnn.torch.soap_kernel import CompiledSOAP
+
+log = logging.getLogger(__name__)
 
 FUSED = ("cpu", "cuda")  # devices for which torch has Adam as one kernel
 
 
 def build_optimizer(
-    network: FSRCNN, name: str, learning_rate: float, deconvolution_lr_factor: float
-) -> torch.optim.Optimizer:
+    network: FSRCNN, name: str, learning_rate: float, deconvolution_lr_factor: float, *, compile: bool = False
+) -> torch.optim.Optimizer | CompiledSOAP:
     """An optimiser of the parameters that require a gradient.
 
-    The deconvolution learns at `learning_rate * deconvolution_lr_factor`.
+    The deconvolution learns at `learning_rate * deconvolution_lr_factor`. With `compile`, for parameters on
+    the CPU, SOAP is the one in C; where that can't be compiled, a warning says so.
     """
     last = set(network.deconvolution.parameters())
     groups = [
@@ -30,4 +37,11 @@ def build_optimizer(
     if name == "adam":
         is_fused = network.deconvolution.weight.device.type in FUSED
         return torch.optim.Adam(groups, lr=learning_rate, fused=is_fused)
+    if compile:
+        try:
+            return CompiledSOAP(groups)
+        except InputError as failure:
+            log.warning(
+                "train.compile: the optimiser can't be compiled here (%s); its steps are slower", failure
+            )
     return SOAP(groups, lr=learning_rate)

@@ -3,6 +3,7 @@
 Written out here because a general implementation spends more time on this network's 23 small
 tensors than the network does on its gradients. Two things make it fast: a filter bank is one matrix
 (out, in*k*k), and matrices of one shape are handled as one batch. Biases and slopes get plain Adam.
+On the CPU soap_kernel.py does the same, faster.
 """
 
 from collections.abc import Iterable
@@ -36,7 +37,7 @@ class SOAP(torch.optim.Optimizer):
             stacks: dict[tuple[int, ...], list[Tensor]] = {}
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    stacks.setdefault(_matrix_shape(parameter), []).append(parameter)
+                    stacks.setdefault(matrix_shape(parameter), []).append(parameter)
             for shape, parameters in stacks.items():
                 gradient = torch.stack([p.grad.reshape(shape) for p in parameters if p.grad is not None])
                 update = self._update(self.state[parameters[0]], gradient, group)
@@ -49,26 +50,17 @@ class SOAP(torch.optim.Optimizer):
         """The change of a stack of matrices or vectors at learning rate 1; None at the first step."""
         beta1, beta2 = group["betas"]
         if not state:
-            state.update(step=0, mean=torch.zeros_like(gradient), square=torch.zeros_like(gradient))
-        is_matrix = gradient.dim() == 3
-        if is_matrix:
-            factors = (gradient @ gradient.mT, gradient.mT @ gradient)
-            if state["step"] == 0:
-                state["factors"] = [factor * (1 - beta2) for factor in factors]
-                state["bases"] = [_eigenvectors(factor) for factor in factors]
-            else:
-                for factor, new in zip(state["factors"], factors, strict=True):
-                    factor.lerp_(new, 1 - beta2)
-        step = state["step"]
-        state["step"] += 1
-        if step == 0:
+            state.update(step=1, **first_state(gradient, beta2))
             return None
-        mean, square = state["mean"], state["square"]
+        step, mean, square = state["step"], state["mean"], state["square"]
+        state["step"] += 1
         mean.lerp_(gradient, 1 - beta1)
-        correction = (1 - beta2**step) ** 0.5 / (1 - beta1**step)
-        if not is_matrix:
+        correction = bias_correction(step, group["betas"])
+        if gradient.dim() == 2:
             square.lerp_(gradient.square(), 1 - beta2)
             return correction * mean / (square.sqrt() + group["eps"])
+        for factor, new in zip(state["factors"], _factors(gradient), strict=True):
+            factor.lerp_(new, 1 - beta2)
         left, right = state["bases"]
         square.lerp_((left.mT @ gradient @ right).square(), 1 - beta2)
         direction = correction * (left.mT @ mean @ right) / (square.sqrt() + group["eps"])
@@ -78,6 +70,24 @@ class SOAP(torch.optim.Optimizer):
         if step % group["frequency"] == 0:
             _refresh(state)
         return update
+
+
+def first_state(gradient: Tensor, beta2: float) -> dict[str, Any]:
+    """What the first step measures, of a stack of matrices (n, rows, columns) or of vectors (n, length)."""
+    state: dict[str, Any] = {"mean": torch.zeros_like(gradient), "square": torch.zeros_like(gradient)}
+    if gradient.dim() == 3:
+        state["factors"] = [factor * (1 - beta2) for factor in _factors(gradient)]
+        state["bases"] = [_eigenvectors(factor) for factor in state["factors"]]
+    return state
+
+
+def bias_correction(step: int, betas: tuple[float, float]) -> float:
+    """Adam's, of both its averages together, at `step`, counted from 1."""
+    return float((1 - betas[1] ** step) ** 0.5 / (1 - betas[0] ** step))
+
+
+def _factors(gradient: Tensor) -> tuple[Tensor, Tensor]:
+    return gradient @ gradient.mT, gradient.mT @ gradient
 
 
 def _refresh(state: dict[str, Any]) -> None:
@@ -106,7 +116,8 @@ def _with_linalg(matrices: Tensor) -> Tensor:
     return matrices if matrices.device.type in ("cpu", "cuda") else matrices.cpu()
 
 
-def _matrix_shape(parameter: Tensor) -> tuple[int, ...]:
+def matrix_shape(parameter: Tensor) -> tuple[int, ...]:
+    """As what a parameter is handled: a vector, or a matrix of a row for each filter."""
     if parameter.dim() == 1:
         return (len(parameter),)
     return (len(parameter), parameter[0].numel())

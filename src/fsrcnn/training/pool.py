@@ -76,9 +76,8 @@ class PatchPool:
         rows = np.array([(first, *tile[:3]) for first, tile in tiles], np.int64).reshape(-1, 4)
         firsts, _, heights, widths = rows.repeat(rows[:, 1], axis=0).T.copy()
         within = np.concatenate([np.empty(0, np.int64), *(np.arange(tile.images) for _, tile in tiles)])
-        self._starts = torch.from_numpy(firsts + within * heights * widths)
-        self._heights, self._widths = torch.from_numpy(heights), torch.from_numpy(widths)
-        self._tables: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+        self._starts, self._heights, self._widths = firsts + within * heights * widths, heights, widths
+        self._tables: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
 
     def at(self, step: int) -> None:
         """Hold what the training step `step` is to see: here, the same at every step."""
@@ -109,18 +108,17 @@ class PatchPool:
         the symmetry.
         """
         ends, across = self._table(side, stride)
-        number = torch.from_numpy(numbers)
-        image = torch.searchsorted(ends, number, right=True)
-        before = torch.where(image > 0, ends[image - 1], 0)
-        row, column = (number - before) // across[image], (number - before) % across[image]
+        image = ends.searchsorted(numbers, side="right")
+        before = np.where(image > 0, ends[image - 1], 0)
+        row, column = np.divmod(numbers - before, across[image])
         width = self._widths[image]
         first = self._starts[image] + (row * width + column) * stride
-        kind = torch.as_tensor(symmetry).expand_as(first)
+        kind = np.broadcast_to(symmetry, first.shape)
         across_back, down_back, transposed = kind & 1, kind >> 1 & 1, kind >> 2 == 1
         first = first + (side - 1) * (down_back * width + across_back)
         down, right = (1 - 2 * down_back) * width, 1 - 2 * across_back
-        steps = torch.where(transposed, right, down), torch.where(transposed, down, right)
-        return torch.stack([first, *steps, kind], dim=1).to(self.lr.device)
+        steps = np.where(transposed, right, down), np.where(transposed, down, right)
+        return torch.from_numpy(np.stack([first, *steps, kind], axis=1)).to(self.lr.device)
 
     def grid(self) -> Tensor:
         """The published patches of the images held (section 4.1), in their order, as from `places`."""
@@ -137,11 +135,11 @@ class PatchPool:
         order = self._orders[places[:, 3]][:, None, None]
         return Batch(lr, hr.gather(3, order.expand_as(hr)).permute(0, 3, 1, 2))
 
-    def _table(self, side: int, stride: int) -> tuple[Tensor, Tensor]:
+    def _table(self, side: int, stride: int) -> tuple[np.ndarray, np.ndarray]:
         """For each image, the patches up to its end and those in a row of it."""
         if (side, stride) not in self._tables:
             down, across = (
-                ((sides - side) // stride + 1).clamp(min=0) for sides in (self._heights, self._widths)
+                ((sides - side) // stride + 1).clip(min=0) for sides in (self._heights, self._widths)
             )
             self._tables[side, stride] = (down * across).cumsum(0), across
         return self._tables[side, stride]
