@@ -44,7 +44,7 @@ def report() -> None:
     )
     write_json(Path("metrics/summary.json"), _summary(this))
     recorded = [Measurement(**_read(path)) for path in sorted(RECORD.glob("*.json"))]
-    others = [other for other in recorded if (other.scale, other.family) != (scale, this.family)]
+    others = [other for other in recorded if other.subject != this.subject]
     measured = [this, *others]
     images = ["curves.png", "../plots/comparison.png"]
     with atomic(Path("metrics/report.md")) as temporary:

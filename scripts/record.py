@@ -3,7 +3,8 @@
     python scripts/record.py
 
 Run it after `dvc repro` on a clean commit, then `dvc repro report`, and commit. The report, the tables of
-the README and `dvc metrics diff --targets` compare scales and commits by these files.
+the README and `dvc metrics diff --targets` compare scales and commits by these files. What was trained on
+other pictures than the 91 has their names in that of its file.
 """
 
 import json
@@ -11,6 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from fsrcnn.evaluation.report import TRAIN_DATA
 from fsrcnn.files import write_json
 from fsrcnn.limits import network_name
 from fsrcnn.network import weights
@@ -26,7 +28,9 @@ def main() -> None:
     record = {name: _read(name) for name in (*METRICS, *(["benchmark"] if family == TIMED else []))}
     assert {figures["scale"] for figures in record.values()} == {scale}, "figures of two runs"
     commit = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], text=True).strip()
-    path = Path(f"metrics/record/{network_name(scale, family)}.json")
+    data = record["evaluate"]["train_data"]
+    name = network_name(scale, family) + ("" if data == TRAIN_DATA else f"-{data}")
+    path = Path(f"metrics/record/{name}.json")
     write_json(path, record | {"origin": f"code of {commit}", "family": family})
     print(path)
 

@@ -27,7 +27,7 @@ def folder(tmp_path, monkeypatch):
 def test_each_family_has_its_files(folder, degradation, shape, name):
     figures = {
         "train": {"scale": 2, "scratch": {"steps": 5}},
-        "evaluate": {"scale": 2, "degradation": degradation},
+        "evaluate": {"scale": 2, "degradation": degradation, "train_data": "91-image"},
     }
     figures["evaluate"]["Set5"] = {"standard": {"scratch": {"psnr": 36.789}}}
     for stage, content in (figures | {"benchmark": {"scale": 2}}).items():

@@ -135,13 +135,27 @@ def test_without_pictures_nothing_is_said_of_degradations():
 
 
 def test_the_released_networks_stand_beside_ours_and_others():
-    released = {4: {"psnr_Set5_reference": "31.22", "psnr_Set5_standard": "31.33"}}
-    text = markdown([measurement(4, "91-image", 31.11)], [], FRAMEWORKS, NO_GPU, released)
+    psnr = {"psnr_Set5_reference": "31.22", "psnr_Set5_standard": "31.33"}
+    released = dict.fromkeys((2, 3, 4), psnr)
+    more = [measurement(scale, "91-image+more", 31.0 + scale / 10) for scale in (2, 4)]
+    for m in more:
+        m.evaluate["Set5"]["standard"] = m.evaluate["Set5"]["reference"]
+    text = markdown([measurement(4, "91-image", 31.11), *more], [], FRAMEWORKS, NO_GPU, released)
     quality, _, others = text.partition("## Trained on other pictures")
     assert "| **ours, released** | 31.22 |" in quality
     assert "31.33" not in quality
     assert "| SESR-M3 | 9.0K | DIV2K | 37.21 |  | 30.75 |" in others
-    assert "| **ours, released** | 12,464 | 91-image |  |  | 31.33 |" in others
+    assert "| **ours, from scratch** | 12,464 | 91-image+more | 31.20 |  | 31.40 |" in others
+    assert "| **ours, released** | 12,464 | 91-image | 31.33 | 31.33 | 31.33 |" in others
+
+
+def test_of_two_trainings_the_grid_shows_the_one_on_the_91_images():
+    ours, more = measurement(4, "91-image", 31.11), measurement(4, "91-image+more", 31.22)
+    ours.evaluate.update(degraded=degraded(25.4))
+    more.evaluate.update(degraded=degraded(25.7))
+    grid = markdown([ours, more], [], FRAMEWORKS, NO_GPU, {}).partition("## Through JPEG")[2]
+    assert "25.40 (-0.10)" in grid
+    assert "25.70" not in grid
 
 
 def test_curves_are_a_picture(tmp_path: Path):

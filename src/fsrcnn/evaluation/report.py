@@ -59,6 +59,11 @@ class Measurement(NamedTuple):
         return int(self.evaluate["scale"])
 
     @property
+    def subject(self) -> tuple[int, str, str]:
+        """What two measurements are the same of: scale, family, and what was trained on."""
+        return self.scale, self.family, self.evaluate["train_data"]
+
+    @property
     def sets(self) -> dict[str, Mapping[str, Any]]:
         """{set: {protocol: {method: {"psnr": dB, "ssim": ...}}}}."""
         return {k: v for k, v in self.evaluate.items() if isinstance(v, Mapping) and k != "degraded"}
@@ -105,7 +110,7 @@ def markdown(
         for name, its in tables.items():
             parts += [f"## Not comparable: evaluated on {name}\n\nNo published figure is of it.", *its]
     if released:
-        parts.append(_other_pictures(released))
+        parts.append(_other_pictures(released, other))
     for m in other:
         data = m.evaluate["train_data"]
         parts.append(
@@ -235,13 +240,28 @@ def _quality(
     return tables
 
 
-def _other_pictures(released: Mapping[int, Mapping[str, str]]) -> str:
-    """Published networks of this size that saw other pictures, beside ours that saw the 91."""
+def _other_pictures(released: Mapping[int, Mapping[str, str]], other: Sequence[Measurement]) -> str:
+    """Networks of this size that saw other pictures, published ones and ours, beside ours that saw the 91."""
     rows = [
         (name, weights, data, *("" if value is None else f"{value:.2f}" for value in values), source)
         for name, weights, data, *values, source in OTHER_PICTURES
     ]
-    ours = (released[scale]["psnr_Set5_standard"] if scale in released else "" for scale in SCALES)
+    found: dict[str, dict[int, str]] = {}
+    for m in other:
+        if standard := m.sets.get("Set5", {}).get("standard"):
+            cells = found.setdefault(m.evaluate["train_data"], {})
+            cells[m.scale] = f"{standard['scratch']['psnr']:.2f}"
+    rows += [
+        (
+            "**ours, from scratch**",
+            "12,464",
+            data,
+            *(cells.get(scale, "") for scale in SCALES),
+            "this repository",
+        )
+        for data, cells in found.items()
+    ]
+    ours = (released[scale]["psnr_Set5_standard"] for scale in SCALES)
     rows.append((RELEASED, "12,464", TRAIN_DATA, *ours, "the files' metadata"))
     columns = ["network", "weights at ×2", "trained on", *(f"×{scale}" for scale in SCALES), "source"]
     return f"{OTHERS}\n\n{_table(columns, rows)}"
@@ -250,7 +270,8 @@ def _other_pictures(released: Mapping[int, Mapping[str, str]]) -> str:
 def _degraded(measurements: Sequence[Measurement]) -> list[str]:
     """For each scale and set a table of the grid of degradations, with a column for each family."""
     found: dict[tuple[int, str], dict[str, Mapping[str, Mapping[str, float]]]] = {}
-    for m in sorted(measurements, key=lambda m: (m.scale, m.family)):
+    # Of two of a family the one trained on the 91 images.
+    for m in sorted(measurements, key=lambda m: (m.scale, m.family, m.evaluate["train_data"] == TRAIN_DATA)):
         for dataset, degradations in m.degraded.items():
             found.setdefault((m.scale, dataset), {})[m.family] = degradations
     tables = []
