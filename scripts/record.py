@@ -18,17 +18,17 @@ from fsrcnn.limits import network_name
 from fsrcnn.network import weights
 
 METRICS = ("train", "evaluate")
-TIMED = "clean"  # the family of which latency is kept: that of a network does not depend on its weights
+TIMED = ("clean", TRAIN_DATA)  # whose latency is kept: that of a network does not depend on its weights
 
 
 def main() -> None:
     """Read `metrics/*.json` of the current run and write the record."""
-    scale = _read("evaluate")["scale"]
+    scale, data = (_read("evaluate")[key] for key in ("scale", "train_data"))
     family = weights.load(Path(f"models/x{scale}/scratch.safetensors")).family
-    record = {name: _read(name) for name in (*METRICS, *(["benchmark"] if family == TIMED else []))}
+    timed = ["benchmark"] if (family, data) == TIMED else []
+    record = {name: _read(name) for name in (*METRICS, *timed)}
     assert {figures["scale"] for figures in record.values()} == {scale}, "figures of two runs"
     commit = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], text=True).strip()
-    data = record["evaluate"]["train_data"]
     name = network_name(scale, family) + ("" if data == TRAIN_DATA else f"-{data}")
     path = Path(f"metrics/record/{name}.json")
     write_json(path, record | {"origin": f"code of {commit}", "family": family})
