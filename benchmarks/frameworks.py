@@ -53,7 +53,7 @@ def torch_step(settings: TrainSettings) -> Callable[[Batch], object]:
 
     def step(batch: Batch) -> float:
         loss = F.mse_loss(network(batch.lr), F.pixel_shuffle(batch.hr, SCALE))
-        optimizer.zero_grad(set_to_none=True)
+        network.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         return loss.item()
