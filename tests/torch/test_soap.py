@@ -101,8 +101,8 @@ def test_the_compiled_one_goes_on_from_its_state():
     copies = [torch.nn.Parameter(p.detach().clone()) for p in ours]
     other = grouped(CompiledSOAP, copies)
     walk(copies, other, range(3))  # has a state, and a table of where it lies
-    for other_one, parameter in zip(copies, ours, strict=True):
-        other_one.data.copy_(parameter.data)
+    for theirs, parameter in zip(copies, ours, strict=True):
+        theirs.data.copy_(parameter.data)
     other.load_state_dict(copy.deepcopy(optimizer.state_dict()))
     walk(ours, optimizer, range(7, 15))
     walk(copies, other, range(7, 15))
