@@ -11,30 +11,42 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 
+from fsrcnn.inference import fused
+
 HERE = Path(__file__).parent / "cuda"
+FUSED, SOAP = "inference/fused.cu", "torch/soap.cu"
+KERNELS = {FUSED: fused.KERNELS, SOAP: ("step",)}
+LAUNCH = """
+extern "C" void launch(const char *name, const int grid[3], int size, void **arguments) {
+    %s
+}
+"""
 TYPES = {np.int32: ctypes.c_int32, np.float32: ctypes.c_float, int: ctypes.c_void_p}
 
 
 @cache
-def library(defines: Sequence[str]) -> ctypes.CDLL:
-    """The kernels as a library for this processor. Needs g++ 12 or later."""
-    kernels = (files("fsrcnn.inference") / "fused.cu").read_text()
-    source = "\n".join(((HERE / "host.cuh").read_text(), kernels, (HERE / "launch.cuh").read_text()))
-    command = ["g++", "-O2", "-w", "-std=c++17", "-fPIC", "-shared", "-x", "c++", "-"]
+def library(file: str, defines: Sequence[str]) -> ctypes.CDLL:
+    """The kernels of a file of the package as a library for this processor. Needs g++ 12 or later."""
+    kernels = (files("fsrcnn") / file).read_text()
+    calls = [f'if (!std::strcmp(name, "{k}")) run({k}, grid, size, arguments);' for k in KERNELS[file]]
+    launch = LAUNCH % "\n".join(calls)
+    source = "\n".join(((HERE / "host.cuh").read_text(), kernels, launch))
+    # libc has a `step` too, which would be called in place of the kernel.
+    command = ["g++", "-O2", "-w", "-std=c++17", "-fPIC", "-shared", "-Wl,-Bsymbolic", "-x", "c++", "-"]
     with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder, "fused.so")
+        made = Path(folder, "kernels.so")
         options = [f"-D{define}" for define in defines]
         subprocess.run([*command, *options, "-o", made], input=source, text=True, check=True)
         return ctypes.CDLL(str(made))
 
 
 def launch(
-    defines: Sequence[str], kernel: str, grid: Sequence[int], threads: int, arguments: Sequence
+    file: str, defines: Sequence[str], kernel: str, grid: Sequence[int], threads: int, arguments: Sequence
 ) -> None:
     """Run a kernel to its end; `arguments` as `fused.Launch` has them."""
     values = [TYPES[type(value)](value) for value in arguments]
     pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
-    library(tuple(defines)).launch(kernel.encode(), (ctypes.c_int * 3)(*grid), threads, pointers)
+    library(file, tuple(defines)).launch(kernel.encode(), (ctypes.c_int * 3)(*grid), threads, pointers)
 
 
 class Buffer:
@@ -66,7 +78,7 @@ class Device:
     def set_current(self):
         pass
 
-    def create_stream(self):
+    def create_stream(self, owner=None):
         return SimpleNamespace(sync=lambda: None)
 
     def allocate(self, size, *, stream):
@@ -77,14 +89,14 @@ class Program:
     """Asks for what `library` compiles."""
 
     def __init__(self, source, code_type, options):
-        assert "mma.sync" in source
+        (self.file,) = (file for file in KERNELS if (files("fsrcnn") / file).read_text() in source)
         self.defines = options.define_macro
 
-    def compile(self, kind):
+    def compile(self, kind, name_expressions):
         occupancy = SimpleNamespace(max_active_blocks_per_multiprocessor=lambda threads, shared: 1)
         return SimpleNamespace(
             get_kernel=lambda name: SimpleNamespace(
-                name=name, defines=self.defines, handle=None, occupancy=occupancy
+                name=name, file=self.file, defines=self.defines, handle=None, occupancy=occupancy
             )
         )
 
@@ -99,7 +111,7 @@ def cuda_core(error: str = "CUDA_SUCCESS") -> dict[str, ModuleType]:
         ProgramOptions=SimpleNamespace,
         Program=Program,
         launch=lambda stream, config, kernel, *arguments: launch(
-            kernel.defines, kernel.name, config.grid, config.block, arguments
+            kernel.file, kernel.defines, kernel.name, config.grid, config.block, arguments
         ),
     )
     results = {name: SimpleNamespace(name=name) for name in ("CUDA_SUCCESS", "CUDA_ERROR_INVALID_VALUE")}

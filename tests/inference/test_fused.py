@@ -25,7 +25,7 @@ def by_kernels(weights: Weights, luma: np.ndarray) -> np.ndarray:
     for kernel, grid, threads, _, arguments in network.launches(
         at[0], at[1], luma.shape, at[2], at[3], blocks=2
     ):
-        host.launch(network.defines, kernel, grid, threads, arguments)
+        host.launch(host.FUSED, network.defines, kernel, grid, threads, arguments)
     return out
 
 

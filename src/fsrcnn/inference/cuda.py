@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from fsrcnn import nvrtc
 from fsrcnn.errors import InputError
-from fsrcnn.inference.fused import UPSCALERS, Fused
+from fsrcnn.inference.fused import KERNELS, UPSCALERS, Fused
 from fsrcnn.network.weights import Weights
-
-OLDEST = (8, 0)
 
 
 def available() -> bool:
@@ -23,7 +22,7 @@ def available() -> bool:
     if not importlib.util.find_spec("cuda") or not importlib.util.find_spec("cuda.core"):
         return False
     try:
-        return _device().compute_capability >= OLDEST
+        return nvrtc.current_device().compute_capability >= nvrtc.OLDEST
     except Exception:  # the driver that is missing, or what it says
         return False
 
@@ -36,15 +35,12 @@ class CudaNetwork:
 
         Raises `InputError` for a network that the kernels are not made for.
         """
-        from cuda.core import LaunchConfig, PinnedMemoryResource, Program, ProgramOptions, launch
+        from cuda.core import LaunchConfig, PinnedMemoryResource, launch
 
         self._network = Fused(weights)
-        self._device = _device()
+        self._device = nvrtc.current_device()
         self._config, self._launch, self._pinned = LaunchConfig, launch, PinnedMemoryResource()
-        defines = list(self._network.defines)
-        options = ProgramOptions(std="c++17", arch=f"sm_{self._device.arch}", define_macro=defines)
-        module = Program(Fused.source(), code_type="c++", options=options).compile("cubin")
-        self._kernels = {name: module.get_kernel(name) for name in ("features", "mapping", "upscale")}
+        self._kernels = nvrtc.kernels(Fused.source(), KERNELS, self._network.defines)
         self._blocks = self._device.properties.multiprocessor_count * self._room(self._kernels["upscale"])
         self._stream = self._device.create_stream()
         self._content = self._to_device(self._network.content)
@@ -116,11 +112,3 @@ def load(weights: Weights) -> Callable[[np.ndarray], np.ndarray]:
     except Exception as failure:  # of the driver, the compiler, or a library that is not found
         reason = " ".join(str(failure).split())[:200]
         raise InputError(f"backend cuda: {reason}; choose another backend") from failure
-
-
-def _device() -> Any:  # noqa: ANN401
-    from cuda.core import Device
-
-    device = Device()
-    device.set_current()
-    return device

@@ -11,7 +11,6 @@
 constexpr int TILES = D / 8;           // of eight channels
 constexpr int PAIRS = TILES / 2;       // of tiles: a product's depth of 16
 constexpr int WIDTH = 64, WARPS = 4;   // pixels of a block's row
-constexpr int ROWS = 8;                // of a block in `features` and `mapping`
 constexpr int PITCH = 76;              // of a row of pairs, so that no two lanes meet in a bank
 
 static __device__ __forceinline__ float prelu(float x, float slope) {
@@ -28,8 +27,11 @@ static __device__ __forceinline__ u32 finish(const float *sum, float4 rule) {
     return pack(prelu(sum[0], rule.z), prelu(sum[1], rule.w));
 }
 
+// ROWS of a block: the more, the fewer are read twice; the fewer, the more multiprocessors share a small picture.
+
 // Luma (n, height, width) -> features, shrunk. Grid: columns, rows, pictures.
-extern "C" __global__ void __launch_bounds__(32 * WARPS)
+template <int ROWS>
+__global__ void __launch_bounds__(32 * WARPS)
 features(const float *luma, int height, int width, const uint2 *first, const float4 *first_rules,
          const uint2 *shrink, const u32 *shrink_rest, const float4 *shrink_rules, uint2 *out) {
     __shared__ u32 high[(ROWS + 4) * PITCH], low[(ROWS + 4) * PITCH]; // a pixel and the one to its right
@@ -109,7 +111,8 @@ features(const float *luma, int height, int width, const uint2 *first, const flo
 }
 
 // One layer of 3x3. Grid: columns, rows, pictures.
-extern "C" __global__ void __launch_bounds__(32 * WARPS)
+template <int ROWS>
+__global__ void __launch_bounds__(32 * WARPS)
 mapping(const uint2 *in, int height, int width, const uint2 *bank, const float4 *rules, uint2 *out) {
     __shared__ __align__(16) uint2 part[ROWS + 2][WIDTH + 2][4];
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, g = lane / 4, t = lane % 4;
@@ -160,17 +163,24 @@ mapping(const uint2 *in, int height, int width, const uint2 *bank, const float4 
 constexpr int TAPS = 7 - SCALE;                   // along each axis of the sub-pixel form
 constexpr int BEFORE = SCALE == 2 ? 2 : 1;        // of them before the pixel
 constexpr int SIDE = SCALE == 2 ? 2 : 1;          // pixels of a product's row, so that its columns are used
+constexpr int SPAN = 64;                          // pixels of a warp's row
 constexpr int COLUMNS = SIDE * SCALE;             // of the output, of a product's row
 constexpr int OUTPUTS = (SCALE * COLUMNS + 7) / 8;    // tiles of eight
 constexpr int SHIFTS = TAPS + SIDE - 1;
-constexpr int GROUPS = WIDTH / 16 / SIDE;         // products beside each other
+constexpr int GROUPS = SPAN / 16 / SIDE;          // products beside each other
 constexpr int STRIDE = TILES % 2 ? D : D + 8;     // halves of a pixel, so that no two rows meet in a bank
 constexpr int SPREAD = SIDE == 2 ? 36 : 0;        // from the even pixels of a row to the odd ones
 constexpr int BUFFER = 72 * STRIDE;               // halves of a row, with what the last products read beyond
 constexpr int UPSCALERS = 4;                      // warps of a block
+constexpr int BLOCKS = SCALE == 2 ? 3 : 2;        // of a multiprocessor, which registers allow
 
 static __device__ __forceinline__ int place(int pixel) {
     return SIDE == 2 ? pixel % 2 * SPREAD + pixel / 2 : pixel;
+}
+
+// Whether a row of pixels, counted from a warp's first, is one whose outputs are that warp's.
+static __device__ __forceinline__ bool belongs(int row, int count) {
+    return row >= 0 && row < count;
 }
 
 // A lane's share of 64 pixels of a row from `x`; outside of the picture 0.
@@ -184,8 +194,8 @@ static __device__ __forceinline__ void fetch(uint2 to[4][2], const uint2 *in, in
 }
 
 // Expanding and deconvolution: -> luma (n, height * SCALE, width * SCALE), `rows` rows of pixels a warp.
-// Grid: columns of WIDTH - TAPS + 1, UPSCALERS * rows, pictures.
-extern "C" __global__ void __launch_bounds__(32 * UPSCALERS)
+// Grid: columns of SPAN - TAPS + 1, UPSCALERS * rows, pictures.
+extern "C" __global__ void __launch_bounds__(32 * UPSCALERS, BLOCKS)
 upscale(const uint2 *in, int height, int width, int rows, const uint2 *expand, const float4 *rules,
         const uint2 *bank, const u32 *bank_rest, float bias, float *out) {
     constexpr int FULL = SHIFTS * PAIRS * TAPS * OUTPUTS * 32, REST = TILES % 2 * SHIFTS * TAPS * OUTPUTS * 32;
@@ -194,7 +204,7 @@ upscale(const uint2 *in, int height, int width, int rows, const uint2 *expand, c
     float4 *rule = (float4 *)(rest + REST);
     unsigned short *buffer = (unsigned short *)(rule + TILES * 4) + threadIdx.x / 32 * BUFFER;
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, g = lane / 4, t = lane % 4;
-    const int left = blockIdx.x * (WIDTH - TAPS + 1) - BEFORE, top = (blockIdx.y * UPSCALERS + warp) * rows;
+    const int left = blockIdx.x * (SPAN - TAPS + 1) - BEFORE, top = (blockIdx.y * UPSCALERS + warp) * rows;
     in += (size_t)blockIdx.z * height * width * 4;
     out += (size_t)blockIdx.z * height * width * (SCALE * SCALE);
     for (int i = threadIdx.x; i < FULL / 2; i += 32 * UPSCALERS)
@@ -214,7 +224,7 @@ upscale(const uint2 *in, int height, int width, int rows, const uint2 *expand, c
 #pragma unroll
     for (int i = 0; i < TAPS * GROUPS * OUTPUTS * 4; i++)
         sum[i / 4 / (GROUPS * OUTPUTS)][i / 4 % (GROUPS * OUTPUTS)][i % 4] = bias;
-    const int last = min(rows, height - top) + TAPS - 1;
+    const int count = min(rows, height - top), last = count + TAPS - 1;
     uint2 ahead[4][2]; // a row before it is needed
     fetch(ahead, in, top - BEFORE, left + g, height, width, t);
 #pragma unroll 1
@@ -257,6 +267,8 @@ upscale(const uint2 *in, int height, int width, int rows, const uint2 *expand, c
                         load(a[group], from + group * 16 * STRIDE + pair * 16);
 #pragma unroll
                     for (int i = 0; i < TAPS * OUTPUTS; i++) {
+                        if (!belongs(row - i / OUTPUTS, count))
+                            continue;
                         const uint2 b = full[((shift * PAIRS + pair) * TAPS * OUTPUTS + i) * 32 + lane];
 #pragma unroll
                         for (int group = 0; group < GROUPS; group++)
@@ -270,6 +282,8 @@ upscale(const uint2 *in, int height, int width, int rows, const uint2 *expand, c
                         load_half(a[group], from + group * 16 * STRIDE + (TILES - 1) * 8);
 #pragma unroll
                     for (int i = 0; i < TAPS * OUTPUTS; i++) {
+                        if (!belongs(row - i / OUTPUTS, count))
+                            continue;
                         const u32 b = rest[(shift * TAPS * OUTPUTS + i) * 32 + lane];
 #pragma unroll
                         for (int group = 0; group < GROUPS; group++)
@@ -285,7 +299,7 @@ upscale(const uint2 *in, int height, int width, int rows, const uint2 *expand, c
             // Row g or g+8 of the product, column 2t or 2t+1: the pixel, and where in its SCALE^2 outputs.
             const int column = tile * 8 + 2 * t + i % 2, product = group * 16 + g + i / 2 % 2 * 8;
             const int x = (left + BEFORE) * SCALE + product * COLUMNS + column % COLUMNS;
-            const bool ours = product * SIDE < WIDTH - TAPS + 1 && column < SCALE * COLUMNS;
+            const bool ours = product * SIDE < SPAN - TAPS + 1 && column < SCALE * COLUMNS;
             if (done >= top && ours && x < width * SCALE)
                 out[((size_t)done * SCALE + column / COLUMNS) * width * SCALE + x] = sum[0][i / 4][i % 4];
         }

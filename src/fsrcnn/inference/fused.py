@@ -14,7 +14,9 @@ from fsrcnn.errors import InputError
 from fsrcnn.network.weights import Array, Weights
 
 WIDEST_D, WIDEST_S = 56, 16  # by the shared memory of a block, and the width of a product
-WIDTH, WARPS, ROWS, UPSCALERS = 64, 4, 8, 4  # as in fused.cu
+WIDTH, WARPS, SPAN, UPSCALERS = 64, 4, 64, 4  # as in fused.cu
+FEW, MANY = 4, 8  # rows of a block
+KERNELS = (*(f"{kind}<{rows}>" for kind in ("features", "mapping") for rows in (FEW, MANY)), "upscale")
 MOST_ROWS = 32  # of a warp
 PIXEL = 32  # bytes of a pixel between two kernels
 ALIGNMENT = 256  # bytes
@@ -80,14 +82,16 @@ class Fused:
         size = np.int32(height), np.int32(width)
         here, there = work, work + n * height * width * PIXEL
         at = {name: content + start for name, start in self._starts.items()}
-        grid, threads = (-(-width // WIDTH), -(-height // ROWS), n), 32 * WARPS
+        columns, threads = -(-width // WIDTH), 32 * WARPS
+        rows = FEW if columns * -(-height // MANY) * n < blocks else MANY
+        grid = columns, -(-height // rows), n
         first = [at[name] for name in ("first", "first_rules", "shrink", "shrink_rest", "shrink_rules")]
-        yield Launch("features", grid, threads, 0, (luma, *size, *first, here))
+        yield Launch(f"features<{rows}>", grid, threads, 0, (luma, *size, *first, here))
         for layer in range(self.m):
             bank, rules = at[f"mapping{layer}"], at[f"mapping{layer}_rules"]
-            yield Launch("mapping", grid, threads, 0, (here, *size, bank, rules, there))
+            yield Launch(f"mapping<{rows}>", grid, threads, 0, (here, *size, bank, rules, there))
             here, there = there, here
-        across = -(-width // (WIDTH - self.taps + 1))
+        across = -(-width // (SPAN - self.taps + 1))
         rows = rows_of_a_warp(height, across * n, blocks)
         last = [at[name] for name in ("expand", "expand_rules", "bank", "bank_rest")]
         arguments = (here, *size, np.int32(rows), *last, self.bias, out)

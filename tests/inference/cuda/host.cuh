@@ -14,7 +14,7 @@
 #define __forceinline__ inline
 #define __shared__ static // one block at a time
 #define __align__(bytes) __attribute__((aligned(bytes)))
-#define __launch_bounds__(threads)
+#define __launch_bounds__(...)
 
 typedef unsigned int u32;
 struct uint2 { u32 x, y; };
@@ -38,7 +38,7 @@ struct Warp {
 static std::vector<ucontext_t> threads;
 static ucontext_t scheduler;
 static Barrier block_barrier;
-static Warp warps[8];
+static Warp warps[32];
 
 static void wait(Barrier &barrier, int size) {
     const int round = barrier.round, me = threadIdx.x;
@@ -51,6 +51,16 @@ static void wait(Barrier &barrier, int size) {
 }
 static void __syncthreads() { wait(block_barrier, threads.size()); }
 static void __syncwarp() { wait(warps[threadIdx.x / 32].barrier, 32); }
+
+static float __shfl_xor_sync(unsigned, float value, int distance) {
+    Warp &warp = warps[threadIdx.x / 32];
+    const int lane = threadIdx.x % 32;
+    std::memcpy(warp.a[lane], &value, 4);
+    __syncwarp();
+    std::memcpy(&value, warp.a[lane ^ distance], 4);
+    __syncwarp();
+    return value;
+}
 
 static float half(u32 both, int high) {
     unsigned short bits = high ? both >> 16 : both;
