@@ -21,7 +21,6 @@ from fsrcnn.torch.workers import Workers, join
 from fsrcnn.tracking import runs
 from fsrcnn.training.curve import Epoch
 from fsrcnn.training.loading import TrainingData
-from fsrcnn.training.precision import with_precision
 
 # The columns of the curve as MLflow shows them, one group of charts for each part before the "/".
 METRICS = {
@@ -55,7 +54,6 @@ def record_training(
     does its run. Under `torchrun` the processes share the batches, and the first one writes and logs.
     """
     workers = _join(device, settings)
-    settings = with_precision(settings, device)
     framework, version = framework_version(device)
     sets = training_sets(folder)
     train_data = joined([each.name for each in sets])

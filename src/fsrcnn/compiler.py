@@ -4,6 +4,7 @@ Used where the package is built (setup.py), and so imports nothing but the stand
 nothing else.
 """
 
+import ctypes
 import hashlib
 import os
 import re
@@ -63,6 +64,16 @@ def library(name: str, source: bytes, defines: Mapping[str, str], flags: tuple[s
     except OSError as error:
         raise InputError(f"{cache} can't be used; set XDG_CACHE_HOME ({error})") from None
     return path
+
+
+def load(name: str, source: bytes, defines: Mapping[str, str]) -> ctypes.CDLL:
+    """The same, loaded. Raises `InputError` as `library` does, and when it can't be loaded."""
+    # Without the flag a root could set errno, and would need the mathematical library.
+    path = library(name, source, defines, ("-fno-math-errno",))
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        raise InputError(f"{path} can't be loaded; set XDG_CACHE_HOME ({error})") from None
 
 
 def compile_to(path: Path, source: bytes, defines: Mapping[str, str], flags: tuple[str, ...]) -> None:

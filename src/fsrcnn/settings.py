@@ -82,7 +82,7 @@ class TrainSettings(Settings):
     steps_per_epoch: Count | None  # None: once over all patches
     ema_decay: Share  # of the weights' moving average; 0: the last weights
     validation_share: Share  # of the training photographs
-    precision: Literal["auto", "float32", "bfloat16"]  # auto: the faster one here
+    precision: Literal["float32", "bfloat16"]  # of products; weights and sums are float32
     compile: bool
 
 

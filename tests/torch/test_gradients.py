@@ -4,14 +4,19 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from fsrcnn.network.model import FSRCNN
+from fsrcnn.torch import gradients
 from fsrcnn.torch.gradients import AutogradGradients, loss_function
-from tests.torch.test_loop import CPU, train
+from tests.network.test_model import randomized
+from tests.torch.test_loop import CPU, settings, train
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -92,7 +97,102 @@ def test_an_error_that_is_not_the_compilers_is_raised(data):
         raise ValueError("wrong in itself")
 
     with pytest.raises(ValueError, match="wrong in itself"):
-        AutogradGradients(FSRCNN(4), loss, compile=True).compute(data.pool.cut(data.pool.grid()[:1], 6))
+        AutogradGradients(FSRCNN(4), loss, partial(data.pool.cut, side=6), compile=True).compute(
+            data.pool.grid()[:1]
+        )
+
+
+class Graph:
+    """A CUDA graph on the CPU: a replay is the captured step, on the tensors it was captured with."""
+
+    def replay(self) -> None:
+        held = [p.grad for p in self.network.parameters()]
+        error = self.step()
+        self.error.copy_(error)
+        for parameter, gradient in zip(self.network.parameters(), held, strict=True):
+            gradient.copy_(parameter.grad)
+            parameter.grad = gradient
+
+
+@pytest.fixture
+def graphs(monkeypatch):
+    """CUDA's streams and graphs, played by the CPU; the list of those that were captured."""
+    captured = []
+
+    @contextmanager
+    def capture(graph):
+        with monkeypatch.context() as inside:
+            differentiate = gradients._differentiate
+
+            def recorded(network, loss, batch):
+                graph.network, graph.step = network, partial(differentiate, network, loss, batch)
+                graph.error = differentiate(network, loss, batch)
+                return graph.error
+
+            inside.setattr(gradients, "_differentiate", recorded)
+            yield
+        captured.append(graph)
+
+    stream = SimpleNamespace(wait_stream=lambda _: None)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda: stream)
+    monkeypatch.setattr(torch.cuda, "stream", nullcontext)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "graph", capture)
+    return captured
+
+
+def test_a_graph_gives_the_gradients_of_each_batch(data, graphs):
+    network = FSRCNN(4)
+    cut, places = partial(data.pool.cut, side=6), data.pool.grid()
+    loss = loss_function(network, "rmse", torch.float32, CPU)
+    ours = gradients.GraphGradients(network, loss, cut)
+    addresses = set()
+    for start in (0, 5, 9):
+        error = ours.compute(places[start : start + 4])
+        found = [p.grad.clone() for p in network.parameters()]
+        addresses.add(tuple(p.grad.data_ptr() for p in network.parameters()))
+        held = [p.grad for p in network.parameters()]
+        expected = gradients._differentiate(network, loss, cut(places[start : start + 4]))
+        assert torch.equal(error, expected)
+        assert all(torch.equal(a, p.grad) for a, p in zip(found, network.parameters(), strict=True))
+        for parameter, gradient in zip(network.parameters(), held, strict=True):
+            parameter.grad = gradient
+    assert len(graphs) == len(addresses) == 1
+
+
+def test_a_graph_that_cannot_be_captured_costs_a_warning_alone(data, graphs, monkeypatch, caplog):
+    def capture(_):
+        raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nand more")
+
+    monkeypatch.setattr(torch.cuda, "graph", capture)
+    network = FSRCNN(4)
+    loss = loss_function(network, "rmse", torch.float32, CPU)
+    ours = gradients.GraphGradients(network, loss, partial(data.pool.cut, side=6))
+    errors = [ours.compute(data.pool.grid()[:3]) for _ in range(2)]
+    assert errors[0] == errors[1] > 0
+    assert caplog.messages == [
+        "train.compile: the step can't be compiled here (CUDA error: operation not permitted when stream is "
+        "capturing); training goes on uncompiled, slower"
+    ]
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_the_loss_on_cuda_is_that_of_the_deconvolution(scale):
+    network = randomized(scale)
+    lr, hr = torch.rand(2, 1, 9, 7), torch.rand(2, scale**2, 9, 7)
+    ours, theirs = (
+        loss_function(network, "rmse", torch.float32, torch.device(name))(lr, hr) for name in ("cuda", "cpu")
+    )
+    torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize(("compiled", "kind"), [(True, "GraphGradients"), (False, "AutogradGradients")])
+def test_cuda_gets_a_graph(data, compiled, kind):
+    chosen = gradients.choose_gradients(
+        FSRCNN(4), settings(compile=compiled), data.pool, 6, torch.device("cuda")
+    )
+    assert type(chosen).__name__ == kind
 
 
 PROGRAM = """
@@ -104,7 +204,7 @@ from fsrcnn.training.pool import Batch
 network = FSRCNN(4)
 loss = loss_function(network, "mse", torch.float32, torch.device("cpu"))
 batch = Batch(torch.rand(2, 1, 6, 6), torch.rand(2, 16, 6, 6))
-error = AutogradGradients(network, loss, compile=True).compute(batch)
+error = AutogradGradients(network, loss, lambda _: batch, compile=True).compute(None)
 print(json.dumps([error.item(), all(p.grad is not None for p in network.parameters())]))
 """
 

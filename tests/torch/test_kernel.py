@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from fsrcnn import compiler
+from fsrcnn.data.hdf5 import Pair
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.settings import TrainSettings
 from fsrcnn.system import processor_flags
 from fsrcnn.torch.gradients import KernelGradients, choose_gradients, loss_function
 from fsrcnn.training.kernel import Kernel
-from fsrcnn.training.pool import Batch
+from fsrcnn.training.pool import SYMMETRIES, PatchPool
 from tests.network.test_model import randomized
 from tests.torch.test_loop import CPU, CROPS, settings, train
 
@@ -23,19 +24,26 @@ INSTRUCTIONS = {
 }
 
 
-def batch(scale: int, side: int, count: int) -> Batch:
-    random = torch.Generator().manual_seed(side)
-    hr = torch.rand(count, side, side, scale**2, generator=random)
-    return Batch(torch.rand(count, 1, side, side, generator=random), hr.permute(0, 3, 1, 2))
+def crops(scale: int, side: int, count: int) -> tuple[PatchPool, torch.Tensor]:
+    """A pool of one image, and places in it, in all symmetries in turn."""
+    random = np.random.default_rng(side)
+    lr = random.uniform(0, 255, (side + 2, side + 5)).astype(np.float32)
+    hr = random.uniform(0, 255, (lr.shape[0] * scale, lr.shape[1] * scale)).astype(np.float32)
+    pool = PatchPool.of_pairs(scale, [Pair(lr, hr, "noise")])
+    numbers = random.integers(pool.count(side), size=count)
+    return pool, pool.places(numbers, side, symmetry=np.arange(count) % SYMMETRIES)
 
 
-def assert_equal_to_autograd(network: FSRCNN, name: str, crops: Batch) -> None:
+def assert_equal_to_autograd(
+    network: FSRCNN, name: str, pool: PatchPool, places: torch.Tensor, side: int
+) -> None:
     """In double precision, to which the kernel comes as near as sums in float32 can."""
-    error = KernelGradients(network, name, crops.lr.shape[-1]).compute(crops)
+    error = KernelGradients(network, name, pool, side).compute(places)
+    lr, hr = pool.cut(places, side)
     gradients = {key: p.grad.clone() for key, p in network.named_parameters() if p.grad is not None}
     exact = network.double()
     exact.zero_grad()
-    loss, exact_error = loss_function(exact, name, torch.float32, CPU)(crops.lr.double(), crops.hr.double())
+    loss, exact_error = loss_function(exact, name, torch.float32, CPU)(lr.double(), hr.double())
     loss.backward()
     torch.testing.assert_close(error.double(), exact_error, atol=0, rtol=1e-5)
     expected = {key: p.grad for key, p in exact.named_parameters() if p.grad is not None}
@@ -60,7 +68,7 @@ def assert_equal_to_autograd(network: FSRCNN, name: str, crops: Batch) -> None:
 @pytest.mark.parametrize("loss", ["mse", "rmse"])
 def test_gradients_are_those_of_autograd(scale, shape, side, count, loss):
     network = randomized(scale, **dict(zip("dsm", shape, strict=True)))
-    assert_equal_to_autograd(network, loss, batch(scale, side, count))
+    assert_equal_to_autograd(network, loss, *crops(scale, side, count), side)
 
 
 @pytest.mark.parametrize("name", INSTRUCTIONS)
@@ -72,18 +80,18 @@ def test_every_instruction_set(monkeypatch, name):
         # Its vectors and groups of channels, made of the instructions that there are.
         flags = ("-march=x86-64-v3", "-D__AVX512F__", "-DKEEP(v)=", "-O1")
     monkeypatch.setattr(compiler, "THIS_PROCESSOR", flags)
-    assert_equal_to_autograd(randomized(3, d=8, s=5, m=1), "rmse", batch(3, 9, 3))
+    assert_equal_to_autograd(randomized(3, d=8, s=5, m=1), "rmse", *crops(3, 9, 10), 9)
 
 
 def test_frozen_layers_have_no_gradient():
     network = randomized(4, d=6, s=3, m=1).requires_grad_(False)
     network.deconvolution.requires_grad_(True)
-    assert_equal_to_autograd(network, "rmse", batch(4, 6, 3))
+    assert_equal_to_autograd(network, "rmse", *crops(4, 6, 3), 6)
 
 
 def test_the_number_of_threads_changes_nothing():
     shape = {"scale": "2", "d": "6", "s": "3", "m": "1"}
-    crops, random = batch(2, 6, 37), np.random.default_rng(1)
+    (pool, places), random = crops(2, 6, 37), np.random.default_rng(1)
     parameters = random.normal(size=sum(p.numel() for p in FSRCNN(2, 6, 3, 1).parameters()))
     results = []
     for threads in (1, 2, 5):
@@ -91,8 +99,8 @@ def test_the_number_of_threads_changes_nothing():
         gradients = np.empty((kernel.parts, len(parameters)), np.float32)
         kernel.compute(
             parameters.astype(np.float32),
-            crops.lr.numpy(),
-            crops.hr.permute(0, 2, 3, 1).numpy(),
+            (pool.lr.numpy(), pool.hr.numpy(), pool.orders.numpy()),
+            places.numpy(),
             gradients,
             is_root=True,
             is_whole=True,
@@ -128,12 +136,12 @@ def test_a_training_is_the_same_for_any_number_of_threads(data):
 )
 def test_where_the_kernel_is_taken(changes, is_the_kernel):
     chosen: TrainSettings = settings(**changes)
-    gradients = choose_gradients(FSRCNN(4, 4, 2, 1), chosen, 6, CPU)
+    gradients = choose_gradients(FSRCNN(4, 4, 2, 1), chosen, PatchPool(4, 0), 6, CPU)
     assert isinstance(gradients, KernelGradients) == is_the_kernel
 
 
 def test_a_source_that_does_not_compile_costs_a_warning(monkeypatch, caplog):
     monkeypatch.setattr("fsrcnn.training.kernel.SOURCES", ("kernel.c", "kernel.c"))  # all defined twice
-    gradients = choose_gradients(FSRCNN(4, 4, 2, 1), settings(compile=True), 6, CPU)
+    gradients = choose_gradients(FSRCNN(4, 4, 2, 1), settings(compile=True), PatchPool(4, 0), 6, CPU)
     assert not isinstance(gradients, KernelGradients)
     assert len(caplog.messages) == 1 and "error: " in caplog.text

@@ -1,14 +1,20 @@
 import copy
+import shutil
+import sys
 from functools import partial
 
 import pytest
 import torch
 
 from fsrcnn import compiler
+from fsrcnn.errors import InputError
+from fsrcnn.torch import soap_cuda
 from fsrcnn.torch.soap import SOAP
-from fsrcnn.torch.soap_kernel import CompiledSOAP
+from fsrcnn.torch.soap_cuda import CudaStep
+from fsrcnn.torch.soap_kernel import CompiledSOAP, ProcessorStep
+from tests.inference import host
 
-needs_compiler = pytest.mark.skipif(compiler.command() is None, reason="no C compiler")
+CPU = torch.device("cpu")
 SHAPES = [(7,), (1,), (4, 2, 2, 2), (4, 2, 2, 2), (9, 3, 1, 1), (2, 6), (6, 2), (56, 1, 9, 9)]
 
 
@@ -83,30 +89,49 @@ def grouped(make, parameters):
     return make([{"params": parameters[:5], "lr": 0.01}, {"params": parameters[5:], "lr": 0.02}], frequency=3)
 
 
-@needs_compiler
-def test_the_compiled_one_takes_the_same_steps():
+@pytest.fixture(params=["C", "CUDA"])
+def compiled(request, monkeypatch):
+    """`CompiledSOAP` by soap.c, and by soap.cu on the stand-in of a graphics processor."""
+    if request.param == "C":
+        if compiler.command() is None:
+            pytest.skip("no C compiler")
+        return partial(CompiledSOAP, step=ProcessorStep())
+    if not shutil.which("g++"):
+        pytest.skip("the stand-in of a graphics processor needs g++")
+    for name, module in host.cuda_core().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(soap_cuda, "THREADS", 64)  # of which each is a coroutine
+    return partial(CompiledSOAP, step=CudaStep(CPU))
+
+
+def test_the_compiled_one_takes_the_same_steps(compiled):
     ours, theirs = zeros(), zeros()
-    walk(ours, grouped(CompiledSOAP, ours), range(40))
-    walk(theirs, grouped(partial(SOAP, lr=0.01), theirs), range(40))
+    walk(ours, grouped(compiled, ours), range(14))
+    walk(theirs, grouped(partial(SOAP, lr=0.01), theirs), range(14))
     for a, b in zip(ours, theirs, strict=True):
         assert b.abs().max() > 0.01
         torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-3)
 
 
-@needs_compiler
-def test_the_compiled_one_goes_on_from_its_state():
+def test_the_compiled_one_goes_on_from_its_state(compiled):
     ours = zeros()
-    optimizer = grouped(CompiledSOAP, ours)
-    walk(ours, optimizer, range(7))
+    optimizer = grouped(compiled, ours)
+    walk(ours, optimizer, range(4))
     copies = [torch.nn.Parameter(p.detach().clone()) for p in ours]
-    other = grouped(CompiledSOAP, copies)
-    walk(copies, other, range(3))  # has a state, and a table of where it lies
+    other = grouped(compiled, copies)
+    walk(copies, other, range(2))  # has a state, and a table of where it lies
     for theirs, parameter in zip(copies, ours, strict=True):
         theirs.data.copy_(parameter.data)
     other.load_state_dict(copy.deepcopy(optimizer.state_dict()))
-    walk(ours, optimizer, range(7, 15))
-    walk(copies, other, range(7, 15))
+    walk(ours, optimizer, range(4, 8))
+    walk(copies, other, range(4, 8))
     assert all(torch.equal(a, b) for a, b in zip(ours, copies, strict=True))
+
+
+def test_where_cuda_core_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cuda.core", None)
+    with pytest.raises(InputError, match=r"cuda.core.*; pip install 'fsrcnn\[cuda\]'$"):
+        CudaStep(CPU)
 
 
 @pytest.mark.parametrize("frequency", [1, 10])

@@ -34,7 +34,7 @@ Step = Callable[[mindspore.Tensor, mindspore.Tensor], mindspore.Tensor]
 SUPPORTED: dict[str, tuple[object, ...]] = {
     "optimizer": ("adam",),
     "loss": ("mse",),
-    "precision": ("float32", "auto"),
+    "precision": ("float32",),
     "ema_decay": (0.0,),
 }
 

@@ -21,7 +21,7 @@ from fsrcnn.evaluation.quality import psnr_of_mse
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.settings import TrainSettings
 from fsrcnn.torch import ema
-from fsrcnn.torch.gradients import KernelGradients, choose_gradients
+from fsrcnn.torch.gradients import GraphGradients, KernelGradients, choose_gradients
 from fsrcnn.torch.interrupts import Interrupts
 from fsrcnn.torch.optimizer import build_optimizer
 from fsrcnn.torch.resume import TrainingState
@@ -29,14 +29,12 @@ from fsrcnn.torch.workers import Workers
 from fsrcnn.training.batches import choose_batches
 from fsrcnn.training.curve import CHECK_EVERY, Epoch, diverged, validation_psnr
 from fsrcnn.training.loading import TrainingData
-from fsrcnn.training.precision import with_precision
 from fsrcnn.training.schedule import lr_factor
 
 log = logging.getLogger(__name__)
 
 SAVE_EVERY = 20.0  # seconds of work that a kill may cost
 ALONE = Workers()
-LARGEST_KEPT = (32 << 20) - (1 << 16)  # bytes; the most for which glibc moves its threshold
 
 
 def fit(
@@ -59,7 +57,6 @@ def fit(
 
     Raises `InputError` when the loss stops being finite; `state` then holds the last good state.
     """
-    _keep_freed_memory()
     network.to(device)
     training = _Training(network, data, settings, device=device, seed=seed, workers=workers)
     if state and (saved := state.load()):
@@ -124,15 +121,6 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _keep_freed_memory() -> None:
-    """Make the C library keep what a step frees for the next step, a fifth of whose time is saved.
-
-    glibc maps every large block anew, 2,500 page faults a step, until one as large has been freed
-    (mallopt(3), M_MMAP_THRESHOLD).
-    """
-    torch.empty(LARGEST_KEPT, dtype=torch.uint8)
-
-
 class _Training:
     """What changes from step to step, and one step."""
 
@@ -151,14 +139,13 @@ class _Training:
         self.batches, self.steps_per_epoch = choose_batches(data.pool.to(device), settings, seed)
         self.total = settings.epochs * self.steps_per_epoch
         started = time.perf_counter()
-        precise = with_precision(settings, device)
-        self.gradients = choose_gradients(network, precise, self.batches.side, device)
+        self.gradients = choose_gradients(network, settings, data.pool, self.batches.side, device)
         self.optimizer = build_optimizer(
             network,
             settings.optimizer,
             settings.learning_rate,
             settings.deconvolution_lr_factor,
-            compile=isinstance(self.gradients, KernelGradients),
+            compile=isinstance(self.gradients, KernelGradients | GraphGradients),
         )
         self.seconds = time.perf_counter() - started  # of compiling
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
@@ -182,9 +169,8 @@ class _Training:
     def advance(self, interrupts: Interrupts) -> None:
         """One step of the optimiser; an interruption leaves it done or not begun."""
         started = time.perf_counter()
-        with _one_thread():
-            batch = self.batches.cut(self.step, self.part)
-        error = self.gradients.compute(batch)
+        places = self.batches.places(self.step, self.part)
+        error = self.gradients.compute(places)
         self.workers.average_gradients(self.network.parameters())
         factor = self._lr_factor(self.step)
         with interrupts.held, _one_thread():
@@ -204,8 +190,10 @@ class _Training:
 
     def check_loss(self) -> None:
         """Raise `InputError` if a loss since the start of the epoch is not finite."""
+        started = time.perf_counter()
         done = (self.step - 1) % self.steps_per_epoch + 1
         bad = (~torch.isfinite(self.losses[:done])).nonzero()
+        self.seconds += time.perf_counter() - started  # in which a GPU catches up
         if len(bad):
             first = int(bad[0])
             step = self.step - done + first

@@ -7,7 +7,8 @@ import torch
 from fsrcnn.errors import InputError
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.torch.soap import SOAP
-from fsrcnn.torch.soap_kernel import CompiledSOAP
+from fsrcnn.torch.soap_cuda import CudaStep
+from fsrcnn.torch.soap_kernel import CompiledSOAP, ProcessorStep
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ def build_optimizer(
     """An optimiser of the parameters that require a gradient.
 
     The deconvolution learns at `learning_rate * deconvolution_lr_factor`. With `compile`, for parameters on
-    the CPU, SOAP is the one in C; where that can't be compiled, a warning says so.
+    the CPU and on CUDA, SOAP is a kernel; where that can't be compiled, a warning says so.
     """
     last = set(network.deconvolution.parameters())
     groups = [
@@ -39,7 +40,8 @@ def build_optimizer(
         return torch.optim.Adam(groups, lr=learning_rate, fused=is_fused)
     if compile:
         try:
-            return CompiledSOAP(groups)
+            device = network.deconvolution.weight.device
+            return CompiledSOAP(groups, ProcessorStep() if device.type == "cpu" else CudaStep(device))
         except InputError as failure:
             log.warning(
                 "train.compile: the optimiser can't be compiled here (%s); its steps are slower", failure

@@ -1,15 +1,15 @@
-"""SOAP by soap.c, compiled here once: what takes PyTorch two hundred small operations is one call."""
+"""SOAP by soap.c, or soap.cu, compiled here: what takes PyTorch two hundred small operations is one call."""
 
 import ctypes
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from fsrcnn import compiler
-from fsrcnn.errors import InputError
 from fsrcnn.torch.soap import bias_correction, first_state, matrix_shape
 
 # What soap.c calls a tensor; an address is 0 where there is nothing.
@@ -21,8 +21,37 @@ TENSOR = np.dtype(
 )
 
 
+class Numbers(NamedTuple):
+    """What a step takes beside the tensors, in soap.c's order; `correction` is Adam's, of both averages."""
+
+    is_to_refresh: bool
+    share_of_mean: float
+    share_of_square: float
+    correction: float
+    epsilon: float
+
+
+# Changes the parameters of a table (of `TENSOR`) in place; `most`: rows or columns of the largest matrix.
+Step = Callable[[np.ndarray, int, Numbers], None]
+
+
+class ProcessorStep:
+    """The step of soap.c."""
+
+    def __init__(self) -> None:
+        """Raises `InputError` when it can't be compiled or loaded."""
+        self._c = compiler.load("soap", Path(__file__).with_name("soap.c").read_bytes(), {}).step
+        self._c.argtypes = [ctypes.c_void_p, ctypes.c_long, ctypes.c_void_p, ctypes.c_int]
+        self._c.argtypes += [ctypes.c_float] * 4
+
+    def __call__(self, table: np.ndarray, most: int, numbers: Numbers) -> None:
+        """Take the step."""
+        room = torch.empty(3 * most**2)
+        self._c(table.ctypes.data, len(table), room.data_ptr(), *numbers)
+
+
 class CompiledSOAP:
-    """`SOAP` for parameters in float32 on the CPU; to rounding, its steps are the same.
+    """`SOAP` for parameters in float32 where `step` can be; to rounding, its steps are the same.
 
     It is used as a `torch.optim.Optimizer` is, but is none: the first of these loads PyTorch's compiler, in
     almost two seconds. Frozen parameters are left out of `params`.
@@ -31,25 +60,16 @@ class CompiledSOAP:
     def __init__(
         self,
         params: list[dict[str, Any]],
+        step: Step,
         betas: tuple[float, float] = (0.95, 0.95),
         eps: float = 1e-12,
         frequency: int = 10,
     ) -> None:
-        """Each group has its `lr`. Raises `InputError` when soap.c can't be compiled or loaded."""
-        # Without the flag a root could set errno, and would need the mathematical library.
-        source = Path(__file__).with_name("soap.c").read_bytes()
-        path = compiler.library("soap", source, {}, ("-fno-math-errno",))
-        try:
-            self._c = ctypes.CDLL(str(path)).step
-        except OSError as error:
-            raise InputError(f"{path} can't be loaded; set XDG_CACHE_HOME ({error})") from None
-        self._c.argtypes = [ctypes.c_void_p, ctypes.c_long, ctypes.c_void_p, ctypes.c_int]
-        self._c.argtypes += [ctypes.c_float] * 4
-        self._betas, self._eps, self._frequency = betas, eps, frequency
+        """Each group has its `lr`."""
+        self._take, self._betas, self._eps, self._frequency = step, betas, eps, frequency
         self.param_groups = params
         self._parameters = [parameter for group in params for parameter in group["params"]]
-        most = max(max(_rows_and_columns(parameter)) for parameter in self._parameters)
-        self._room = torch.empty(3 * most**2)
+        self._most = max(max(_rows_and_columns(parameter)) for parameter in self._parameters)
         self._step, self._states = 0, [dict[str, Tensor]() for _ in self._parameters]
         self._table = np.empty(len(self._parameters), TENSOR)
 
@@ -62,15 +82,11 @@ class CompiledSOAP:
         else:
             self._table["gradient"] = [gradient.data_ptr() for gradient in gradients]
             self._table["rate"] = [group["lr"] for group in self.param_groups for _ in group["params"]]
-            self._c(
-                self._table.ctypes.data,
-                len(self._table),
-                self._room.data_ptr(),
-                self._step % self._frequency == 0,
-                *(1 - beta for beta in self._betas),
-                bias_correction(self._step, self._betas),
-                self._eps,
-            )
+            beta1, beta2 = self._betas
+            correction = bias_correction(self._step, self._betas)
+            is_to_refresh = self._step % self._frequency == 0
+            numbers = Numbers(is_to_refresh, 1 - beta1, 1 - beta2, correction, self._eps)
+            self._take(self._table, self._most, numbers)
         self._step += 1
 
     def state_dict(self) -> dict[str, Any]:
@@ -84,9 +100,10 @@ class CompiledSOAP:
             self._hold(state_dict["states"])
 
     def _hold(self, states: list[dict[str, Tensor]]) -> None:
-        """Keep the states, and say where they lie."""
-        self._states = states
-        for i, (parameter, state) in enumerate(zip(self._parameters, states, strict=True)):
+        """Keep the states beside the parameters, and say where they lie."""
+        where = self._parameters[0].device
+        self._states = [{name: tensor.to(where) for name, tensor in state.items()} for state in states]
+        for i, (parameter, state) in enumerate(zip(self._parameters, self._states, strict=True)):
             tensors = [parameter, *state.values()]
             assert all(tensor.is_contiguous() and tensor.dtype == torch.float32 for tensor in tensors)
             addresses = [state[name].data_ptr() if name in state else 0 for name in ADDRESSES]
@@ -99,7 +116,7 @@ def _rows_and_columns(parameter: Tensor) -> tuple[int, int]:
 
 
 def _first_state(gradient: Tensor, beta2: float) -> dict[str, Tensor]:
-    state = first_state(gradient.reshape(1, *matrix_shape(gradient)), beta2)
+    state = first_state(gradient.cpu().reshape(1, *matrix_shape(gradient)), beta2)
     sides = zip(state.pop("factors", ()), state.pop("bases", ()), strict=True)
     tensors = [*state.values(), *(tensor for side in sides for tensor in side)]
     return {name: tensor.contiguous() for name, tensor in zip(ADDRESSES, tensors, strict=False)}

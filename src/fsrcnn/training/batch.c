@@ -69,8 +69,7 @@ static void *work(void *argument)
         float *to = j->gradients + part * PARAMETERS;
         memset(to, 0, PARAMETERS * sizeof(float));
         for (long n = part * j->part; n < MIN((part + 1) * j->part, j->count); n++) {
-            const long pixels = SIDE * SIDE;
-            j->errors[n] = forward(j, s, j->lr + n * pixels, j->hr + n * pixels * PHASES);
+            j->errors[n] = forward(j, s, j->crops + n);
             back(j, s, to);
         }
     }
@@ -80,16 +79,18 @@ static void *work(void *argument)
 long scratch_size(void) { return sizeof(scratch); }
 int most_parts(void) { return PARTS; }
 
-/* lr (count, SIDE, SIDE), hr (count, SIDE, SIDE, PHASES) -> the squared error of each crop, and the gradients
- * of the mean of these errors, or of their roots: of the deconvolution alone, unless `is_whole`. `gradients`
- * has room for those of PARTS parts, and the first become those of all. `scratches`, one for each thread, are
- * zeros at first and belong to this function. */
-void compute(const float *parameters, const float *lr, const float *hr, float *errors, float *gradients,
-             void *scratches, long count, long threads, int is_root, int is_whole)
+/* Crops of a pool, lr (pixels) and hr (pixels, PHASES) -> the squared error of each, and the gradients of the
+ * mean of these errors, or of their roots: of the deconvolution alone, unless `is_whole`. `gradients` has room
+ * for those of PARTS parts, and the first become those of all. `scratches`, one for each thread, are zeros at
+ * first and belong to this function. */
+void compute(const float *parameters, const float *lr, const float *hr, const long *orders, const crop *crops,
+             float *errors, float *gradients, void *scratches, long count, long threads, int is_root, int is_whole)
 {
     job j = {.parameters = parameters,
              .lr = lr,
              .hr = hr,
+             .orders = orders,
+             .crops = crops,
              .errors = errors,
              .gradients = gradients,
              .scratches = scratches,

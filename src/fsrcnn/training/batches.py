@@ -5,6 +5,7 @@ had never stopped, and data-parallel workers cut their shares of one batch witho
 """
 
 import numpy as np
+from torch import Tensor
 
 from fsrcnn.errors import InputError
 from fsrcnn.settings import TrainSettings
@@ -18,8 +19,8 @@ class RandomCrops:
         self._pool, self._seed, self._batch_size = pool, seed, batch_size
         self.side = min(side, pool.largest_crop or side)
 
-    def cut(self, step: int, part: slice) -> Batch:
-        """The batch of `step`, counted from 0; `part` of it, for one worker.
+    def places(self, step: int, part: slice) -> Tensor:
+        """Where the batch of `step`, counted from 0, lies in the pool; `part` of it, for one worker.
 
         Raises `InputError` when no image of the pool is as large as a crop.
         """
@@ -30,8 +31,11 @@ class RandomCrops:
         random = np.random.default_rng([self._seed, step])
         numbers = random.integers(count, size=self._batch_size)
         symmetries = random.integers(SYMMETRIES, size=self._batch_size)
-        places = self._pool.places(numbers[part], self.side, symmetry=symmetries[part])
-        return self._pool.cut(places, self.side)
+        return self._pool.places(numbers[part], self.side, symmetry=symmetries[part])
+
+    def cut(self, step: int, part: slice) -> Batch:
+        """The same, cut."""
+        return self._pool.cut(self.places(step, part), self.side)
 
 
 class GridPasses:
@@ -49,15 +53,19 @@ class GridPasses:
         if self.per_pass == 0:
             raise InputError(f"train.batch_size: {batch_size} is more than all patches there are")
 
-    def cut(self, step: int, part: slice) -> Batch:
-        """The batch of `step`, counted from 0; `part` of it, for one worker."""
+    def places(self, step: int, part: slice) -> Tensor:
+        """Where the batch of `step`, counted from 0, lies in the pool; `part` of it, for one worker."""
         number, index = divmod(step, self.per_pass)
         if number != self._pass:
             self._order = np.random.default_rng([self._seed, number]).permutation(self._count)
             self._pass = number
         start = index * self._batch_size
         numbers = self._order[start : start + self._batch_size][part]
-        return self._pool.cut(self._pool.places(numbers, self.side, self._stride), self.side)
+        return self._pool.places(numbers, self.side, self._stride)
+
+    def cut(self, step: int, part: slice) -> Batch:
+        """The same, cut."""
+        return self._pool.cut(self.places(step, part), self.side)
 
 
 def choose_batches(

@@ -56,8 +56,15 @@ typedef struct {
     vector biases[MAX(D, S)], slopes[MAX(D, S)];
 } scratch;
 
+/* Where a crop lies, as pool.py's `places` has it. */
 typedef struct {
-    const float *parameters, *lr, *hr;
+    long first, down, right, symmetry;
+} crop;
+
+typedef struct {
+    const float *parameters, *lr, *hr; /* of the whole pool */
+    const long *orders;                /* of the phases of a pixel, for each symmetry */
+    const crop *crops;
     float *errors, *gradients; /* of each crop; of each part */
     scratch *scratches;
     long count, part; /* crops of the batch, of a part */
@@ -260,15 +267,17 @@ static void add_kernels(const scratch *s, float *to)
 }
 
 /* The squared error of the output, which becomes its own gradient. */
-static float compare(const job *j, scratch *s, const float *hr)
+static float compare(const job *j, scratch *s, const crop *c)
 {
+    const long *order = j->orders + c->symmetry * PHASES;
     const float pixels = SIDE * SIDE * PHASES;
     float error = 0;
     for (int y = 0; y < SIDE; y++)
         for (int q = 0; q < PHASES; q++) {
+            const float *hr = j->hr + (c->first + y * c->down) * PHASES + order[q];
             float *out = s->out[q] + ORIGIN + y * ROW, sum = 0;
             for (int x = 0; x < SIDE; x++) {
-                out[x] -= hr[(y * SIDE + x) * PHASES + q];
+                out[x] -= hr[x * c->right * PHASES];
                 sum += out[x] * out[x];
             }
             error += sum;
@@ -281,12 +290,13 @@ static float compare(const job *j, scratch *s, const float *hr)
     return error;
 }
 
-static float forward(const job *j, scratch *s, const float *lr, const float *hr)
+static float forward(const job *j, scratch *s, const crop *c)
 {
     const offsets *at = &j->at;
     const packed *w = &j->weights;
     for (int y = 0; y < SIDE; y++)
-        memcpy(s->in + ORIGIN + y * ROW, lr + y * SIDE, SIDE * sizeof(float));
+        for (int x = 0; x < SIDE; x++)
+            s->in[ORIGIN + y * ROW + x] = j->lr[c->first + y * c->down + x * c->right];
     convolve(j, s->in, at->extract, 25, D, w->extract, s->z_features[0], s->features[0], 0, 0, 0);
     convolve(j, s->features[0], at->shrink, D, S, w->shrink, s->z_maps[0][0], s->maps[0][0], 0, 0, 0);
     for (int m = 0; m < M; m++)
@@ -295,7 +305,7 @@ static float forward(const job *j, scratch *s, const float *lr, const float *hr)
 #pragma GCC unroll 4
     for (int first = 0; first < SCALE; first += PHASE_ROWS)
         deconvolve(s, j->parameters + DECONVOLUTION, first);
-    return compare(j, s, hr);
+    return compare(j, s, c);
 }
 
 static void back(const job *j, scratch *s, float *to)

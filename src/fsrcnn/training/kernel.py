@@ -25,13 +25,7 @@ class Kernel:
             raise InputError("it needs POSIX threads")
         defines = {**shape, "side": str(side), "floor": f"{FLOOR}f"}
         source = b"".join(Path(__file__).with_name(name).read_bytes() for name in SOURCES)
-        # Without the flag a root could set errno, and would need the mathematical library.
-        name = "training-x{scale}".format_map(shape)
-        path = compiler.library(name, source, defines, ("-fno-math-errno",))
-        try:
-            self._library = ctypes.CDLL(str(path))
-        except OSError as error:
-            raise InputError(f"{path} can't be loaded; set XDG_CACHE_HOME ({error})") from None
+        self._library = compiler.load("training-x{scale}".format_map(shape), source, defines)
         self.parts: int = self._library.most_parts()  # of a batch, whose gradients are summed first
         self._threads = threads
         size = self._library.scratch_size() * threads
@@ -39,19 +33,27 @@ class Kernel:
         self._scratch = memory[-memory.ctypes.data % ALIGNMENT :][:size]
 
     def compute(
-        self, parameters: Array, lr: Array, hr: Array, gradients: Array, *, is_root: bool, is_whole: bool
+        self,
+        parameters: Array,
+        pool: tuple[Array, Array, Array],
+        places: Array,
+        gradients: Array,
+        *,
+        is_root: bool,
+        is_whole: bool,
     ) -> Array:
         """The mean squared error of each crop (n,); the gradients of their mean, or that of their roots.
 
-        All are float32 and contiguous: `parameters` (p,) in PyTorch's order, lr (n, side, side) and hr (n,
-        side, side, scale^2) in 0..1. `gradients` (parts, p): the first row becomes the result, the others are
-        room to work in. Unless `is_whole`, only the deconvolution's are computed, and the others are 0.
+        All are contiguous: `parameters` (p,) in PyTorch's order; `pool` of a `PatchPool`: lr (pixels,) and hr
+        (pixels, scale^2) in 0..1, and orders (8, scale^2); `places` (n, 4) in it. `gradients` (parts, p): the
+        first row becomes the result, the others are room to work in. Unless `is_whole`, only the
+        deconvolution's are computed, and the others are 0.
         """
-        errors = np.empty(len(lr), np.float32)
-        arrays = (parameters, lr, hr, errors, gradients, self._scratch)
+        errors = np.empty(len(places), np.float32)
+        arrays = (parameters, *pool, places, errors, gradients, self._scratch)
         self._library.compute(
             *(ctypes.c_void_p(array.ctypes.data) for array in arrays),
-            ctypes.c_long(len(lr)),
+            ctypes.c_long(len(places)),
             ctypes.c_long(self._threads),
             int(is_root),
             int(is_whole),

@@ -31,6 +31,7 @@ class Batch(NamedTuple):
 class PatchPool:
     """Images at one scale in memory, with ways to cut square LR patches from them.
 
+    `orders` (8, scale^2): of HR's columns for each symmetry.
     `grid_count`: published patches of the training set, all variants; the pool may not hold them all.
     `largest_crop`: side of the crops that are possible throughout, where the set decides it.
     """
@@ -43,7 +44,7 @@ class PatchPool:
         self.largest_crop: int | None = None
         pixels = np.arange(scale**2).reshape(scale, scale)
         turned = [_symmetric(pixels, number).reshape(-1) for number in range(SYMMETRIES)]
-        self._orders = torch.from_numpy(np.stack(turned))
+        self.orders = torch.from_numpy(np.stack(turned))
         self.hold([])
         self.grid_count = 0
 
@@ -89,7 +90,7 @@ class PatchPool:
 
     def to(self, device: torch.device) -> Self:
         """Move the pool, in place."""
-        for name in ("lr", "hr", "_orders"):
+        for name in ("lr", "hr", "orders"):
             setattr(self, name, getattr(self, name).to(device))
         return self
 
@@ -118,7 +119,7 @@ class PatchPool:
         first = first + (side - 1) * (down_back * width + across_back)
         down, right = (1 - 2 * down_back) * width, 1 - 2 * across_back
         steps = np.where(transposed, right, down), np.where(transposed, down, right)
-        return torch.from_numpy(np.stack([first, *steps, kind], axis=1)).to(self.lr.device)
+        return torch.from_numpy(np.stack([first, *steps, kind], axis=1)).to(self.lr.device, non_blocking=True)
 
     def grid(self) -> Tensor:
         """The published patches of the images held (section 4.1), in their order, as from `places`."""
@@ -132,7 +133,7 @@ class PatchPool:
         index = (first + steps[:, None] * down + steps * right).flatten()
         lr = self.lr.index_select(0, index).view(-1, 1, side, side)
         hr = self.hr.index_select(0, index).view(-1, side, side, self.scale**2)
-        order = self._orders[places[:, 3]][:, None, None]
+        order = self.orders[places[:, 3]][:, None, None]
         return Batch(lr, hr.gather(3, order.expand_as(hr)).permute(0, 3, 1, 2))
 
     def _table(self, side: int, stride: int) -> tuple[np.ndarray, np.ndarray]:
