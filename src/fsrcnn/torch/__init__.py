@@ -1,4 +1,5 @@
-"""The training loop in PyTorch: loss and gradients, SOAP, averaged weights, resuming, workers.
+"""The training loop in PyTorch: loss and gradients, SOAP and its kernels in C and CUDA, averaged weights,
+resuming, workers.
 
 Imports training, network and `evaluation.quality`; fsrcnn.mindspore is the same in MindSpore.
 """
