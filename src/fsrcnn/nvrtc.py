@@ -1,6 +1,6 @@
 """NVIDIA's compiler of CUDA C++, for the graphics processor that is there, through cuda-core.
 
-Takes half a second; needs neither torch nor a CUDA toolkit.
+Needs neither torch nor a CUDA toolkit.
 """
 
 from collections.abc import Mapping, Sequence

@@ -51,7 +51,7 @@ class ProcessorStep:
 
 
 class CompiledSOAP:
-    """`SOAP` for parameters in float32 where `step` can be; to rounding, its steps are the same.
+    """`SOAP` for parameters in float32 on the device of `step`; to rounding, its steps are the same.
 
     It is used as a `torch.optim.Optimizer` is, but is none: the first of these loads PyTorch's compiler, in
     almost two seconds. Frozen parameters are left out of `params`.

@@ -119,7 +119,9 @@ class PatchPool:
         first = first + (side - 1) * (down_back * width + across_back)
         down, right = (1 - 2 * down_back) * width, 1 - 2 * across_back
         steps = np.where(transposed, right, down), np.where(transposed, down, right)
-        return torch.from_numpy(np.stack([first, *steps, kind], axis=1)).to(self.lr.device, non_blocking=True)
+        places = torch.from_numpy(np.stack([first, *steps, kind], axis=1))
+        # CUDA has taken so small a copy when the call returns, and the processor need not wait for what it does.
+        return places.to(self.lr.device, non_blocking=self.lr.is_cuda)
 
     def grid(self) -> Tensor:
         """The published patches of the images held (section 4.1), in their order, as from `places`."""
