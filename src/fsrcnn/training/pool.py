@@ -120,7 +120,7 @@ class PatchPool:
         down, right = (1 - 2 * down_back) * width, 1 - 2 * across_back
         steps = np.where(transposed, right, down), np.where(transposed, down, right)
         places = torch.from_numpy(np.stack([first, *steps, kind], axis=1))
-        # CUDA has taken so small a copy when the call returns, and the processor need not wait for what it does.
+        # CUDA has taken so small a copy when the call returns: no need to wait for what the device does.
         return places.to(self.lr.device, non_blocking=self.lr.is_cuda)
 
     def grid(self) -> Tensor:
