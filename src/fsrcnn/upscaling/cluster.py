@@ -117,6 +117,9 @@ def spread(jobs: list[Job], settings: Settings, address: str) -> Generator[int |
                         if task.segment is not None:  # which the others have no use without
                             _stop(ray, _of(task.job, given))
                         yield pixels
+        except InputError:  # as the others will end; Ray aborts where a task ends while it is cancelled
+            ray.wait(list(given), num_returns=len(given), timeout=GRACE)
+            raise
         finally:
             _stop(ray, given)
 
