@@ -91,40 +91,42 @@ def grouped(make, parameters):
 
 @pytest.fixture(params=["C", "CUDA"])
 def compiled(request, monkeypatch):
-    """`CompiledSOAP` by soap.c, and by soap.cu on the stand-in of a graphics processor."""
+    """`CompiledSOAP` by soap.c, or by soap.cu on the stand-in of a card; and a number of steps."""
     if request.param == "C":
         if compiler.command() is None:
             pytest.skip("no C compiler")
-        return partial(CompiledSOAP, step=ProcessorStep())
+        return partial(CompiledSOAP, step=ProcessorStep()), 40
     if not shutil.which("g++"):
         pytest.skip("the stand-in of a graphics processor needs g++")
     for name, module in host.cuda_core().items():
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr(soap_cuda, "THREADS", 64)  # of which each is a coroutine
-    return partial(CompiledSOAP, step=CudaStep(CPU))
+    return partial(CompiledSOAP, step=CudaStep(CPU)), 14
 
 
 def test_the_compiled_one_takes_the_same_steps(compiled):
+    make, steps = compiled
     ours, theirs = zeros(), zeros()
-    walk(ours, grouped(compiled, ours), range(14))
-    walk(theirs, grouped(partial(SOAP, lr=0.01), theirs), range(14))
+    walk(ours, grouped(make, ours), range(steps))
+    walk(theirs, grouped(partial(SOAP, lr=0.01), theirs), range(steps))
     for a, b in zip(ours, theirs, strict=True):
         assert b.abs().max() > 0.01
         torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-3)
 
 
 def test_the_compiled_one_goes_on_from_its_state(compiled):
+    make, _ = compiled
     ours = zeros()
-    optimizer = grouped(compiled, ours)
-    walk(ours, optimizer, range(4))
+    optimizer = grouped(make, ours)
+    walk(ours, optimizer, range(7))
     copies = [torch.nn.Parameter(p.detach().clone()) for p in ours]
-    other = grouped(compiled, copies)
-    walk(copies, other, range(2))  # has a state, and a table of where it lies
+    other = grouped(make, copies)
+    walk(copies, other, range(3))  # has a state, and a table of where it lies
     for theirs, parameter in zip(copies, ours, strict=True):
         theirs.data.copy_(parameter.data)
     other.load_state_dict(copy.deepcopy(optimizer.state_dict()))
-    walk(ours, optimizer, range(4, 8))
-    walk(copies, other, range(4, 8))
+    walk(ours, optimizer, range(7, 15))
+    walk(copies, other, range(7, 15))
     assert all(torch.equal(a, b) for a, b in zip(ours, copies, strict=True))
 
 
