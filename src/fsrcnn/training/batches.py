@@ -4,6 +4,8 @@ Batch `step` is a function of the seed and of `step` alone. So a resumed trainin
 had never stopped, and data-parallel workers cut their shares of one batch without talking.
 """
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 from torch import Tensor
 
@@ -12,12 +14,27 @@ from fsrcnn.settings import TrainSettings
 from fsrcnn.training.pool import GRID_PATCH, SYMMETRIES, Batch, PatchPool
 
 
-class RandomCrops:
+class Batches(ABC):
+    """Batches of square patches, `side` LR pixels wide."""
+
+    def __init__(self, pool: PatchPool, side: int) -> None:
+        self._pool, self.side = pool, side
+
+    @abstractmethod
+    def places(self, step: int, part: slice) -> Tensor:
+        """Where the batch of `step`, counted from 0, lies in the pool; `part` of it, for one worker."""
+
+    def cut(self, step: int, part: slice) -> Batch:
+        """The same, cut."""
+        return self._pool.cut(self.places(step, part), self.side)
+
+
+class RandomCrops(Batches):
     """Crops uniform over all positions of all images, each turned or mirrored by chance."""
 
     def __init__(self, pool: PatchPool, seed: int, batch_size: int, side: int) -> None:
-        self._pool, self._seed, self._batch_size = pool, seed, batch_size
-        self.side = min(side, pool.largest_crop or side)
+        super().__init__(pool, min(side, pool.largest_crop or side))
+        self._seed, self._batch_size = seed, batch_size
 
     def places(self, step: int, part: slice) -> Tensor:
         """Where the batch of `step`, counted from 0, lies in the pool; `part` of it, for one worker.
@@ -33,20 +50,16 @@ class RandomCrops:
         symmetries = random.integers(SYMMETRIES, size=self._batch_size)
         return self._pool.places(numbers[part], self.side, symmetry=symmetries[part])
 
-    def cut(self, step: int, part: slice) -> Batch:
-        """The same, cut."""
-        return self._pool.cut(self.places(step, part), self.side)
 
-
-class GridPasses:
+class GridPasses(Batches):
     """Shuffled passes over the published patches; what does not fill a batch is left out of a pass.
 
     Raises `InputError` when there are fewer patches than a batch takes.
     """
 
     def __init__(self, pool: PatchPool, seed: int, batch_size: int) -> None:
-        self._pool, self._seed, self._batch_size = pool, seed, batch_size
-        self.side, self._stride = GRID_PATCH[pool.scale], pool.scale
+        super().__init__(pool, GRID_PATCH[pool.scale])
+        self._seed, self._batch_size, self._stride = seed, batch_size, pool.scale
         self._count = pool.count(self.side, self._stride)
         self._order, self._pass = np.arange(self._count), -1
         self.per_pass = self._count // batch_size
@@ -63,14 +76,8 @@ class GridPasses:
         numbers = self._order[start : start + self._batch_size][part]
         return self._pool.places(numbers, self.side, self._stride)
 
-    def cut(self, step: int, part: slice) -> Batch:
-        """The same, cut."""
-        return self._pool.cut(self.places(step, part), self.side)
 
-
-def choose_batches(
-    pool: PatchPool, settings: TrainSettings, seed: int
-) -> tuple[RandomCrops | GridPasses, int]:
+def choose_batches(pool: PatchPool, settings: TrainSettings, seed: int) -> tuple[Batches, int]:
     """The batches that the settings ask for, and the steps of an epoch."""
     if settings.sampling == "patches":
         passes = GridPasses(pool, seed, settings.batch_size)
