@@ -15,6 +15,7 @@ import secrets
 import signal
 import socket
 import threading
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ ON_THE_WAY = 1000  # tasks that Ray has at a time, however many there are
 TICK = 0.1  # seconds between two looks at what is done: one by one, each would cost a look at all
 LOCAL = "local"  # to Ray: a cluster of its own
 PATIENCE = 10  # seconds until the cluster answers
-GRACE = 5  # seconds that workers have to put away what they were writing
+GRACE = 2  # seconds until Ray has ended the workers of a process that has left it
 
 
 @dataclass
@@ -94,15 +95,15 @@ def spread(jobs: list[Job], settings: Settings, address: str) -> Generator[int |
     absolute = (Job(_absolute(job.source), _absolute(job.target)) for job in jobs)
     # It shows nothing before there are segments.
     bar = tqdm(desc="clips", unit="segment", total=0, delay=1e-9, leave=False, disable=None)
-    with _connected(address) as ray, bar:
-        worker, tasks = Worker(settings), Tasks(absolute, bar)
+    worker, tasks = Worker(settings), Tasks(absolute, bar)
+    given: dict[Any, Task] = {}  # by Ray's reference
+    try:
+        with bar, _connected(address) as ray:
 
-        @ray.remote(max_retries=0)
-        def work(task: Task) -> Outcome:
-            return worker(task)
+            @ray.remote(max_retries=0)
+            def work(task: Task) -> Outcome:
+                return worker(task)
 
-        given: dict[Any, Task] = {}  # by Ray's reference
-        try:
             while True:
                 given |= {work.remote(task): task for task in tasks.take(ON_THE_WAY - len(given))}
                 if not given:
@@ -115,13 +116,10 @@ def spread(jobs: list[Job], settings: Settings, address: str) -> Generator[int |
                         pixels, ended = None, tasks.died(task, outcome)
                     if ended:
                         if task.segment is not None:  # which the others have no use without
-                            _stop(ray, _of(task.job, given))
+                            _forget(task.job, given)
                         yield pixels
-        except InputError:  # as the others will end; Ray aborts where a task ends while it is cancelled
-            ray.wait(list(given), num_returns=len(given), timeout=GRACE)
-            raise
-        finally:
-            _stop(ray, given)
+    finally:  # without Ray's `cancel`, which aborts this process where a task is just ending (Ray 2.60)
+        _put_away(given)
 
 
 def _ended(ray: ModuleType, given: dict[Any, Task]) -> Iterator[tuple[Task, Outcome | str]]:
@@ -147,22 +145,18 @@ def _absolute(path: Path) -> Path:
     return path if isinstance(path, RemotePath) else path.absolute()
 
 
-def _of(job: Job, given: dict[Any, Task]) -> dict[Any, Task]:
-    """The tasks of a file, taken out."""
-    references = [reference for reference, task in given.items() if task.job == job]
-    return {reference: given.pop(reference) for reference in references}
+def _forget(job: Job, given: dict[Any, Task]) -> None:
+    """Take out the tasks of a file. They run on: what is wrong with it ends them too, mostly."""
+    for reference in [reference for reference, task in given.items() if task.job == job]:
+        del given[reference]
 
 
-def _stop(ray: ModuleType, given: dict[Any, Task]) -> None:
-    """Have the workers put away what they are writing; end those that don't, and put it away."""
-    for reference in given:
-        ray.cancel(reference)  # a KeyboardInterrupt in the worker
-    _, rest = ray.wait(list(given), num_returns=len(given), timeout=GRACE)
-    for reference in rest:
-        ray.cancel(reference, force=True)
-    ray.wait(rest, num_returns=len(rest), timeout=GRACE)
-    for reference in rest:
-        remove_leftovers(given[reference].job.target)
+def _put_away(given: dict[Any, Task]) -> None:
+    """What the workers were writing that Ray ended when this process left it."""
+    if given:
+        time.sleep(GRACE)
+    for task in given.values():
+        remove_leftovers(task.job.target)
 
 
 @contextmanager
