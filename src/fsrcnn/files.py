@@ -2,7 +2,6 @@
 
 import csv
 import errno
-import glob
 import hashlib
 import json
 import os
@@ -48,11 +47,15 @@ def atomic(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def remove_leftovers(path: Path) -> None:
-    """Delete what `atomic` left beside `path` when its process was killed."""
-    start, end = map(glob.escape, _around(path))
-    for leftover in path.parent.glob(f"{start}{'?' * TOKEN}{end}"):
-        leftover.unlink(missing_ok=True)
+def remove_leftovers(*paths: Path) -> None:
+    """Delete what `atomic` left beside them when its process was killed. Looks through each folder once."""
+    leftovers = {folder: list(folder.glob(".*.tmp-*")) for folder in {path.parent for path in paths}}
+    for path in paths:
+        start, end = _around(path)
+        for leftover in leftovers[path.parent]:
+            name = leftover.name
+            if name.startswith(start) and name.endswith(end) and len(name) == len(start) + TOKEN + len(end):
+                leftover.unlink(missing_ok=True)
 
 
 def _temporary(path: Path) -> Path:

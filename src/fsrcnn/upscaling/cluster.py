@@ -155,8 +155,7 @@ def _put_away(given: dict[Any, Task]) -> None:
     """What the workers were writing that Ray ended when this process left it."""
     if given:
         time.sleep(GRACE)
-    for task in given.values():
-        remove_leftovers(task.job.target)
+    remove_leftovers(*(task.job.target for task in given.values()))
 
 
 @contextmanager
