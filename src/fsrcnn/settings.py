@@ -72,6 +72,7 @@ class TrainSettings(Settings):
     optimizer: Literal["adam", "soap"]
     learning_rate: Rate
     deconvolution_lr_factor: Annotated[float, Field(gt=0, le=100)]  # times learning_rate
+    weight_decay: Share  # decoupled, of weights alone: a step takes learning_rate * this of each
     loss: Literal["mse", "rmse"]  # mean over the crops of their mean squared errors, or of its roots
     schedule: ScheduleName
     warmup_steps: Annotated[int, Field(ge=0)]

@@ -23,7 +23,7 @@ from fsrcnn.settings import TrainSettings
 from fsrcnn.torch import ema
 from fsrcnn.torch.gradients import GraphGradients, KernelGradients, choose_gradients
 from fsrcnn.torch.interrupts import Interrupts
-from fsrcnn.torch.optimizer import build_optimizer
+from fsrcnn.torch.optimizer import build_optimizer, decay_weights
 from fsrcnn.torch.resume import TrainingState
 from fsrcnn.torch.workers import Workers
 from fsrcnn.training.batches import choose_batches
@@ -177,6 +177,8 @@ class _Training:
             for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
                 group["lr"] = rate * factor
             self.optimizer.step()
+            if self.settings.weight_decay:
+                decay_weights(self.optimizer, self.settings.weight_decay)
             self.losses[self.step % self.steps_per_epoch] = error
             self.step += 1
             if self.average is not None and (

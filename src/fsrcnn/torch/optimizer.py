@@ -15,6 +15,18 @@ log = logging.getLogger(__name__)
 FUSED = ("cpu", "cuda")  # devices for which torch has Adam as one kernel
 
 
+@torch.no_grad()
+def decay_weights(optimizer: torch.optim.Optimizer | CompiledSOAP, weight_decay: float) -> None:
+    """Decoupled weight decay (arXiv 1711.05101), with the learning rates that the optimiser has now.
+
+    Biases and the slopes of PReLU, which have one dimension, keep their values. Without it features grow
+    that only later ones take away again, up to where float16 has no digits left.
+    """
+    for group in optimizer.param_groups:
+        weights = [parameter for parameter in group["params"] if parameter.dim() > 1]
+        torch._foreach_mul_(weights, 1 - group["lr"] * weight_decay)
+
+
 def build_optimizer(
     network: FSRCNN, name: str, learning_rate: float, deconvolution_lr_factor: float, *, compile: bool = False
 ) -> torch.optim.Optimizer | CompiledSOAP:
