@@ -35,7 +35,7 @@ from torch import Tensor, nn
 
 from fsrcnn import device, load_pretrained
 from fsrcnn.data import hdf5
-from fsrcnn.errors import InputError
+from fsrcnn.errors import InputError, one_line
 from fsrcnn.evaluation.latency import Call, plain_network, statistics, time_calls
 from fsrcnn.files import write_json
 from fsrcnn.inference import cuda
@@ -45,6 +45,7 @@ from fsrcnn.inference.subpixel import InferenceNetwork
 from fsrcnn.network.checkpoint import weights_of
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.settings import Params
+from fsrcnn.torch.soap_cuda import PresentStream
 
 # Scale, and shape of the input: the published batch, and single frames to 1920x1080 and to 3840x2160.
 INPUTS = ((4, (8, 1, 64, 64)), (4, (1, 1, 270, 480)), (2, (1, 1, 1080, 1920)))
@@ -108,10 +109,6 @@ class FusedKernels:
         self.graph = torch.cuda.CUDAGraph() if graph else None
         self.held: tuple[Tensor, Tensor] | None = None
 
-    def __cuda_stream__(self) -> tuple[int, int]:
-        """Version of the protocol, and torch's present stream."""
-        return 0, torch.cuda.current_stream().cuda_stream
-
     def __call__(self, y: Tensor) -> Tensor:
         """(N, 1, h, w) -> (N, 1, h*scale, w*scale)."""
         if self.graph is None:
@@ -131,7 +128,7 @@ class FusedKernels:
         n, _, h, w = y.shape
         out = torch.empty((n, 1, h * self.scale, w * self.scale), device=y.device)
         work = torch.empty(Fused.workspace(n, h, w), dtype=torch.uint8, device=y.device)
-        stream = self.network.stream_of(self)
+        stream = self.network.stream_of(PresentStream())
         self.network.run(y.data_ptr(), (n, h, w), work.data_ptr(), out.data_ptr(), stream)
         return out
 
@@ -174,7 +171,7 @@ def measure_latency(
                     result = cast(Tensor, call(picture))
                 difference = differences[name] = float((result - expected).abs().max())
             except Exception as failure:  # compilers and what drives them raise every kind of error
-                reasons[name] = " ".join(f"{type(failure).__name__}: {failure}".split())[:200]
+                reasons[name] = f"{type(failure).__name__}: {one_line(failure)}"
                 continue
             if not difference <= most:  # NaN neither
                 reasons[name] = f"differs from plain by {difference:.1e}, more than {most:.0e}"

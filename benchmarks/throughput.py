@@ -33,6 +33,7 @@ OURS = TrainSettings(
     optimizer="adam",
     learning_rate=0.001,
     deconvolution_lr_factor=0.1,
+    weight_decay=0.0,
     loss="mse",
     schedule="constant",
     warmup_steps=0,

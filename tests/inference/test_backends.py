@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from fsrcnn import compiler
+from fsrcnn.compilers import compiler
 from fsrcnn.errors import InputError
 from fsrcnn.inference import backends, compiling
 from fsrcnn.network.checkpoint import weights_of

@@ -7,7 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from fsrcnn import compiler
+from fsrcnn.compilers import compiler
 from fsrcnn.errors import InputError
 from fsrcnn.inference import arrays, backends, compiling, native
 from fsrcnn.inference.engine import Engine, packed

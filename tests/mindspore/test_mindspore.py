@@ -88,7 +88,13 @@ def test_frozen_parameters_stay(data):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("optimizer", "soap"), ("loss", "rmse"), ("precision", "bfloat16"), ("ema_decay", 0.9)],
+    [
+        ("optimizer", "soap"),
+        ("loss", "rmse"),
+        ("precision", "bfloat16"),
+        ("ema_decay", 0.9),
+        ("weight_decay", 0.5),
+    ],
 )
 def test_settings_it_lacks_are_refused(key, value):
     with pytest.raises(InputError, match=f"reference: {key} is {value}; with framework mindspore") as caught:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fsrcnn import compiler
+from fsrcnn.compilers import compiler
 from fsrcnn.data.hdf5 import Pair
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.settings import TrainSettings

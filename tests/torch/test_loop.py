@@ -14,6 +14,7 @@ REFERENCE = {
     "optimizer": "adam",
     "learning_rate": 0.001,
     "deconvolution_lr_factor": 0.1,
+    "weight_decay": 0.0,
     "loss": "mse",
     "schedule": "constant",
     "warmup_steps": 0,
@@ -68,6 +69,17 @@ def test_first_adam_step_is_the_references(data):
         assert step.max().item() == pytest.approx(rate, rel=1e-2), name
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "soap"])
+def test_a_step_takes_its_share_of_the_weights(data, optimizer):
+    kept, _ = train(data, optimizer=optimizer, steps_per_epoch=1)
+    decayed, _ = train(data, optimizer=optimizer, steps_per_epoch=1, weight_decay=0.5)
+    for (name, a), b in zip(kept.named_parameters(), decayed.parameters(), strict=True):
+        rate = 1e-4 if name.startswith("deconvolution") else 1e-3
+        expected = a * (1 - rate * 0.5) if a.dim() > 1 else a
+        assert torch.allclose(b, expected, rtol=1e-6, atol=0), name
+    assert sum(a.dim() > 1 for a in kept.parameters()) == 8  # the layers
+
+
 @pytest.mark.parametrize(
     "changes", [{}, {"optimizer": "soap", "ema_decay": 0.9, **CROPS, "steps_per_epoch": 5}]
 )
@@ -117,6 +129,7 @@ def test_compiled_training_takes_the_same_steps(data):
         ("optimizer", "sgd"),
         ("learning_rate", 0.0),
         ("ema_decay", 1.0),
+        ("weight_decay", -0.1),
         ("batch_size", "16"),
         ("compile", "yes"),
         ("learning_rate", math.nan),

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from fsrcnn import compiler
+from fsrcnn.compilers import compiler
 from fsrcnn.network.model import FSRCNN
 from fsrcnn.torch.optimizer import build_optimizer
 from fsrcnn.torch.soap import SOAP

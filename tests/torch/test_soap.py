@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 import torch
 
-from fsrcnn import compiler
+from fsrcnn.compilers import compiler
 from fsrcnn.errors import InputError
 from fsrcnn.torch import soap_cuda
 from fsrcnn.torch.soap import SOAP

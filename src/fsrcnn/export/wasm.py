@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fsrcnn.errors import InputError
+from fsrcnn.errors import InputError, one_line
 from fsrcnn.files import atomic
 from fsrcnn.limits import SCALES
 from fsrcnn.network.weights import Array, Weights, shapes
@@ -42,7 +42,7 @@ MAX_GROUP = 6  # native.c's, for vectors of 4
 PAGE = files("fsrcnn.export") / "page"
 NATIVE = files("fsrcnn.inference")
 SOURCES = (
-    files("fsrcnn") / "vectors.h",
+    files("fsrcnn.compilers") / "vectors.h",
     *(NATIVE / name for name in ("native.c", "picture.c")),
     *(PAGE / name for name in ("engine.c", "include/pthread.h", "include/stdlib.h", "include/string.h")),
 )
@@ -70,7 +70,7 @@ def compiled(scale: int, d: int, s: int, m: int) -> bytes:
     shape = [f"-DSCALE={scale}", f"-DD={d}", f"-DS={s}", f"-DM={m}"]
     with as_file(files("fsrcnn")) as package, tempfile.TemporaryDirectory() as folder:
         target, page = Path(folder, "engine.wasm"), package / "export/page"
-        quoted = ["-iquote", package, "-iquote", package / "inference"]
+        quoted = ["-iquote", package / "compilers", "-iquote", package / "inference"]
         places = ["-isystem", page / "include", *quoted, "-o", target, page / "engine.c"]
         done = subprocess.run(
             [sys.executable, "-m", "ziglang", "cc", *FLAGS, *shape, *map(str, places)],
@@ -79,9 +79,7 @@ def compiled(scale: int, d: int, s: int, m: int) -> bytes:
             text=True,
         )
         if done.returncode:
-            raise InputError(
-                f"ziglang can't compile the page's engine: {' '.join(done.stderr.split())[:200]}"
-            )
+            raise InputError(f"ziglang can't compile the page's engine: {one_line(done.stderr)}")
         return target.read_bytes()
 
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from fsrcnn import compiler
+from fsrcnn.compilers import compiler
 from fsrcnn.errors import InputError
 from fsrcnn.limits import SCALES
 from fsrcnn.system import usable_cores

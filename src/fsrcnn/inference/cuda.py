@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from fsrcnn import nvrtc
-from fsrcnn.errors import InputError
+from fsrcnn.compilers import nvrtc
+from fsrcnn.errors import InputError, one_line
 from fsrcnn.inference.fused import KERNELS, UPSCALERS, Fused
 from fsrcnn.network.weights import Weights
 
@@ -110,5 +110,4 @@ def load(weights: Weights) -> Callable[[np.ndarray], np.ndarray]:
     except InputError:
         raise
     except Exception as failure:  # of the driver, the compiler, or a library that is not found
-        reason = " ".join(str(failure).split())[:200]
-        raise InputError(f"backend cuda: {reason}; choose another backend") from failure
+        raise InputError(f"backend cuda: {one_line(failure)}; choose another backend") from failure

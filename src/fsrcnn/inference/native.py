@@ -9,7 +9,7 @@ import ctypes
 import os
 from pathlib import Path
 
-from fsrcnn import compiler
+from fsrcnn.compilers import compiler
 from fsrcnn.errors import InputError
 from fsrcnn.inference import compiling
 from fsrcnn.inference.engine import Engine

@@ -36,6 +36,7 @@ SUPPORTED: dict[str, tuple[object, ...]] = {
     "loss": ("mse",),
     "precision": ("float32",),
     "ema_decay": (0.0,),
+    "weight_decay": (0.0,),
 }
 
 

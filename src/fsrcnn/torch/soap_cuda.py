@@ -5,12 +5,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fsrcnn import nvrtc
-from fsrcnn.errors import InputError
+from fsrcnn.compilers import nvrtc
+from fsrcnn.errors import InputError, one_line
 from fsrcnn.torch.soap_kernel import Numbers
 
 THREADS = 1024  # of a block
 FEWEST = 4  # rows of a matrix in a block's room, beside which something else lies there
+
+
+class PresentStream:
+    """The stream that torch has at present, by the protocol that other libraries of CUDA ask for one."""
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        """Version of the protocol, and the stream's handle."""
+        return 0, torch.cuda.current_stream().cuda_stream
 
 
 class CudaStep:
@@ -24,15 +32,10 @@ class CudaStep:
 
             source = Path(__file__).with_name("soap.cu").read_text()
             self._kernel = nvrtc.kernels(source, ("step",), (f"THREADS={THREADS}",))["step"]
-            self._stream = nvrtc.current_device().create_stream(self)
+            self._stream = nvrtc.current_device().create_stream(PresentStream())
         except Exception as failure:  # of the driver, the compiler, or a library that is not there
-            reason = " ".join(str(failure).split())[:200]
-            raise InputError(f"{reason}; pip install 'fsrcnn[cuda]'") from failure
+            raise InputError(f"{one_line(failure)}; pip install 'fsrcnn[cuda]'") from failure
         self._launch, self._config = launch, LaunchConfig
-
-    def __cuda_stream__(self) -> tuple[int, int]:
-        """Version of the protocol, and torch's present stream."""
-        return 0, torch.cuda.current_stream().cuda_stream
 
     def __call__(self, table: np.ndarray, most: int, numbers: Numbers) -> None:
         """Enqueue the step."""

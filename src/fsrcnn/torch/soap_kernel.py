@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fsrcnn import compiler
+from fsrcnn.compilers import compiler
 from fsrcnn.torch.soap import bias_correction, first_state, matrix_shape
 
 # What soap.c calls a tensor; an address is 0 where there is nothing.

@@ -17,8 +17,8 @@ from fsrcnn.training.pool import GRID_PATCH, SYMMETRIES, Batch, PatchPool
 class Batches(ABC):
     """Batches of square patches, `side` LR pixels wide."""
 
-    def __init__(self, pool: PatchPool, side: int) -> None:
-        self._pool, self.side = pool, side
+    def __init__(self, pool: PatchPool, side: int, seed: int, batch_size: int) -> None:
+        self._pool, self.side, self._seed, self._batch_size = pool, side, seed, batch_size
 
     @abstractmethod
     def places(self, step: int, part: slice) -> Tensor:
@@ -33,8 +33,7 @@ class RandomCrops(Batches):
     """Crops uniform over all positions of all images, each turned or mirrored by chance."""
 
     def __init__(self, pool: PatchPool, seed: int, batch_size: int, side: int) -> None:
-        super().__init__(pool, min(side, pool.largest_crop or side))
-        self._seed, self._batch_size = seed, batch_size
+        super().__init__(pool, min(side, pool.largest_crop or side), seed, batch_size)
 
     def places(self, step: int, part: slice) -> Tensor:
         """Where the batch of `step`, counted from 0, lies in the pool; `part` of it, for one worker.
@@ -58,8 +57,8 @@ class GridPasses(Batches):
     """
 
     def __init__(self, pool: PatchPool, seed: int, batch_size: int) -> None:
-        super().__init__(pool, GRID_PATCH[pool.scale])
-        self._seed, self._batch_size, self._stride = seed, batch_size, pool.scale
+        super().__init__(pool, GRID_PATCH[pool.scale], seed, batch_size)
+        self._stride = pool.scale
         self._count = pool.count(self.side, self._stride)
         self._order, self._pass = np.arange(self._count), -1
         self.per_pass = self._count // batch_size

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fsrcnn import compiler
+from fsrcnn.compilers import compiler
 from fsrcnn.errors import InputError
 
 SOURCES = ("kernel.c", "batch.c")  # in one piece
