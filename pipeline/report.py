@@ -9,7 +9,9 @@ from typing import Any
 
 import stage
 
-from fsrcnn.evaluation.report import Measurement, draw_curves, headline, markdown
+from fsrcnn.evaluation.curves import draw_curves
+from fsrcnn.evaluation.measurement import Measurement, headline
+from fsrcnn.evaluation.report import markdown
 from fsrcnn.files import atomic, write_csv, write_json
 from fsrcnn.limits import SCALES
 from fsrcnn.network import weights

@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from fsrcnn.evaluation.report import TRAIN_DATA
+from fsrcnn.evaluation.measurement import TRAIN_DATA
 from fsrcnn.files import write_json
 from fsrcnn.limits import network_name
 from fsrcnn.network import weights

@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fsrcnn.evaluation.report import Measurement, draw_curves, markdown
+from fsrcnn.evaluation.curves import draw_curves
+from fsrcnn.evaluation.measurement import Measurement
+from fsrcnn.evaluation.report import markdown
 
 FRAMEWORKS = {
     "device_name": "some CPU",

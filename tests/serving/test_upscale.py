@@ -28,8 +28,8 @@ from fsrcnn.inference import backends
 from fsrcnn.network import weights
 from fsrcnn.pictures.reading import decode
 from fsrcnn.pictures.writing import encode
-from fsrcnn.serving import networks
 from fsrcnn.serving.connections import MOST
+from fsrcnn.serving.server import load
 from fsrcnn.upscaling.family import chosen, suited_to
 from fsrcnn.upscaling.image import released_upscaler
 from tests.test_light import PROGRAM, UPSCALE
@@ -227,4 +227,4 @@ def test_a_model_of_mlflow_without_mlflow(monkeypatch):
     monkeypatch.delitem(sys.modules, "fsrcnn.serving.invocations", raising=False)
     monkeypatch.delattr(serving, "invocations", raising=False)
     with pytest.raises(InputError, match="mlflow is not installed"):
-        networks.load("models:/net@champion")
+        load("models:/net@champion")

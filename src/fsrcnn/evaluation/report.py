@@ -1,28 +1,22 @@
-"""The report: what was measured, beside the published figures, as Markdown, and the training curves.
+"""The report: what was measured, beside the published figures, as Markdown.
 
 Published figures stand beside those of a training on the 91 images only; what was trained on other
 data, and what was evaluated on other pictures, has sections of its own.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from types import MappingProxyType
-from typing import Any, NamedTuple
-
-from matplotlib.figure import Figure
+from typing import Any
 
 from fsrcnn.evaluation import gpu_rows
+from fsrcnn.evaluation.measurement import TRAIN_DATA, Measurement
 from fsrcnn.evaluation.published import (
     OTHER_PICTURES,
     PUBLISHED_INFERENCE,
     PUBLISHED_SET5,
     PUBLISHED_TRAINING,
 )
-from fsrcnn.files import atomic
 from fsrcnn.limits import SCALES
 
-TRAIN_DATA = "91-image"
 EVALUATION_SETS = ("Set5", "Set14")  # of which figures are published
 FRAMEWORKS = {"torch": "PyTorch", "mindspore": "MindSpore"}
 METHODS = {"bicubic": "bicubic", "scratch": "**ours, from scratch**", "transfer": "**ours, transferred**"}
@@ -39,47 +33,6 @@ DEGRADED = """\
 PSNR in dB on Y, standard protocol, and what is gained over bicubic on the same LR. LR is reduced by
 antialiased bicubic where no other filter is named; JPEG is libjpeg's of that quality, 4:2:0. The networks are
 those from scratch, trained with `data.degradation` `none` (clean) and `photo`; photo-s is FSRCNN-s."""
-
-
-class Measurement(NamedTuple):
-    """The contents of `metrics/{train,evaluate,benchmark}.json` of one run, and where they come from.
-
-    Of records only those of the family "clean" have a benchmark.
-    """
-
-    train: Mapping[str, Any]
-    evaluate: Mapping[str, Any]
-    origin: str
-    family: str  # of its networks, as `Weights.family` has it
-    benchmark: Mapping[str, Any] = MappingProxyType({})
-
-    @property
-    def scale(self) -> int:
-        """2, 3 or 4."""
-        return int(self.evaluate["scale"])
-
-    @property
-    def subject(self) -> tuple[int, str, str]:
-        """What two measurements are the same of: scale, family, and what was trained on."""
-        return self.scale, self.family, self.evaluate["train_data"]
-
-    @property
-    def sets(self) -> dict[str, Mapping[str, Any]]:
-        """{set: {protocol: {method: {"psnr": dB, "ssim": ...}}}}."""
-        return {k: v for k, v in self.evaluate.items() if isinstance(v, Mapping) and k != "degraded"}
-
-    @property
-    def degraded(self) -> Mapping[str, Mapping[str, Mapping[str, float]]]:
-        """{set: {degradation: {method: PSNR in dB}}}, of sets that came as pictures."""
-        found: Mapping[str, Any] = self.evaluate.get("degraded", {})
-        return found
-
-
-def headline(m: Measurement) -> tuple[str, str, dict[str, float]]:
-    """The first set evaluated, its protocol (the literature's where it was used), {method: PSNR in dB}."""
-    dataset, protocols = next(iter(m.sets.items()))
-    protocol = "standard" if "standard" in protocols else next(iter(protocols))
-    return dataset, protocol, {name: method["psnr"] for name, method in protocols[protocol].items()}
 
 
 def markdown(
@@ -125,27 +78,6 @@ def markdown(
     )
     parts += [f"![]({image})" for image in images]
     return "\n\n".join(parts) + "\n"
-
-
-def draw_curves(curves: Mapping[str, Sequence[Mapping[str, float | None]]], path: Path) -> None:
-    """Write a PNG of each training's PSNR, on training patches and on held-out photographs, by seconds."""
-    figure = Figure(figsize=(10, 3.6), layout="constrained")
-    axes = figure.subplots(1, 2, sharex=True)
-    columns = {"train_psnr": "training patches", "validation_psnr": "validation photographs"}
-    for axis, (column, title) in zip(axes, columns.items(), strict=True):
-        lowest: list[float] = []
-        for name, rows in curves.items():
-            points = [(row["seconds"], psnr) for row in rows if (psnr := row[column]) is not None]
-            if points:
-                axis.plot(*zip(*points, strict=True), label=name, marker=".")
-                axis.legend()
-                lowest.append(min(psnr for _, psnr in points[math.ceil(len(points) / 10) :] or points))
-        if lowest:  # the first epochs climb so far that all after them would lie on one line
-            axis.set_ylim(bottom=min(lowest) - 0.2)
-        axis.set(title=f"PSNR on {title} (dB)", xlabel="seconds of training")
-        axis.grid(alpha=0.3)
-    with atomic(path) as temporary:
-        figure.savefig(temporary, dpi=100, metadata={"Software": None})
 
 
 def _training(m: Measurement | None, frameworks: Mapping[str, Any], gpu: Mapping[str, Any]) -> str:

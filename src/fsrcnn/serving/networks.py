@@ -1,13 +1,10 @@
 """The networks that a server answers with: those released, one of a file, or one of MLflow."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from starlette.types import ASGIApp
 
 from fsrcnn.errors import InputError
-from fsrcnn.limits import FAMILIES, SCALES
-from fsrcnn.network import weights
 from fsrcnn.pictures.picture import Metadata
 from fsrcnn.upscaling.family import Choice, chosen, suited_to
 from fsrcnn.upscaling.image import Upscaler, released_upscaler
@@ -43,27 +40,3 @@ class Networks:
         if network != "auto":
             raise InputError(f"network {network}: this server has one network; leave it out")
         return self.given
-
-
-def load(source: str | None) -> Networks:
-    """The networks of a source, all ready: None for the released ones, a path, or a URI of MLflow.
-
-    Raises `InputError` where they can't be loaded.
-    """
-    if source is None:
-        for scale in SCALES:
-            for family in FAMILIES:
-                released_upscaler(scale, family, "auto")
-        return Networks("released")
-    if is_uri(source):
-        try:
-            from fsrcnn.serving import invocations
-        except ImportError as error:
-            raise InputError(f"{source}: {error.name} is not installed; run pip install mlflow") from None
-        return invocations.load(source)
-    return Networks(source, Upscaler(weights.load(Path(source))))
-
-
-def is_uri(source: str | None) -> bool:
-    """Whether MLflow is meant, as in "models:/fsrcnn-x4@champion"; else it is a path."""
-    return source is not None and ":/" in source

@@ -9,13 +9,16 @@ import uvicorn
 from PIL import Image
 
 from fsrcnn.errors import InputError
-from fsrcnn.serving import networks
+from fsrcnn.limits import FAMILIES, SCALES
+from fsrcnn.network import weights
 from fsrcnn.serving.application import application
 from fsrcnn.serving.connections import Connection, unsent
 from fsrcnn.serving.guard import Guard
 from fsrcnn.serving.measures import HELD, Measured
+from fsrcnn.serving.networks import Networks
 from fsrcnn.serving.work import Work
 from fsrcnn.system import usable_cores
+from fsrcnn.upscaling.image import Upscaler, released_upscaler
 
 TOKEN = "FSRCNN_TOKEN"
 MIB = 2**20
@@ -33,9 +36,9 @@ def serve(
     """
     logging.basicConfig(format="fsrcnn: %(message)s")
     Image.MAX_IMAGE_PIXELS = None  # our own limit stands before it
-    served = networks.load(source)
+    served = load(source)
     read_again = None
-    if source is not None and networks.is_uri(source) and served.name != source:
+    if source is not None and _is_uri(source) and served.name != source:
         from fsrcnn.serving import invocations
 
         read_again = partial(invocations.read_again, uri=source)
@@ -64,6 +67,30 @@ def serve(
         access_log=False,
         timeout_graceful_shutdown=GRACE,
     )
+
+
+def load(source: str | None) -> Networks:
+    """The networks of a source, all ready: None for the released ones, a path, or a URI of MLflow.
+
+    Raises `InputError` where they can't be loaded.
+    """
+    if source is None:
+        for scale in SCALES:
+            for family in FAMILIES:
+                released_upscaler(scale, family, "auto")
+        return Networks("released")
+    if _is_uri(source):
+        try:
+            from fsrcnn.serving import invocations
+        except ImportError as error:
+            raise InputError(f"{source}: {error.name} is not installed; run pip install mlflow") from None
+        return invocations.load(source)
+    return Networks(source, Upscaler(weights.load(Path(source))))
+
+
+def _is_uri(source: str | None) -> bool:
+    """Whether MLflow is meant, as in "models:/fsrcnn-x4@champion"; else it is a path."""
+    return source is not None and ":/" in source
 
 
 def token_from(file: Path | None) -> str | None:
