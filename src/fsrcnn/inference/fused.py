@@ -129,7 +129,7 @@ def _arrays(weights: Weights) -> dict[str, np.ndarray]:
         "expand_rules": _rules(expand[1], expand[2]),
     }
     for layer, (weight, bias, slope) in enumerate(mapping):
-        by_tap = weight.transpose(2, 3, 1, 0).reshape(9, *weight.shape[1::-1])
+        by_tap = _as_halves(weight.transpose(2, 3, 1, 0).reshape(9, *weight.shape[1::-1]))
         banks = [_fragments(_wide(tap, WIDEST_S, WIDEST_S))[0] for tap in by_tap]
         arrays[f"mapping{layer}"] = np.stack(banks)
         arrays[f"mapping{layer}_rules"] = _rules(bias, slope, WIDEST_S)
@@ -142,6 +142,7 @@ def _deconvolution(weights: Weights) -> tuple[np.ndarray, np.ndarray]:
     s = weights.scale
     bank, _, _ = weights.subpixel()
     taps = bank.shape[-1]
+    bank = _as_halves(bank.reshape(-1, taps * taps).T).T
     side = 2 if s == 2 else 1
     # (row of the output, pixel of the product's row, column of the output, channel, tap row, shift)
     spread = np.zeros((s, side, s, weights.d, taps, taps + side - 1), np.float32)
@@ -156,6 +157,18 @@ def _deconvolution(weights: Weights) -> tuple[np.ndarray, np.ndarray]:
         banks.append(np.stack([full for full, _ in parts], axis=1))
         rests.append(np.stack([rest for _, rest in parts]))
     return np.stack(banks), np.stack(rests)
+
+
+def _as_halves(taps: Array) -> Array:
+    """Taps (n, ...) as float16 has them, each rounded with the error of those before it.
+
+    So their sum stays, and what a kernel makes of the smooth parts of a picture.
+    """
+    halves, error = np.empty_like(taps), np.zeros_like(taps[0])
+    for tap, half in zip(taps, halves, strict=True):
+        half[...] = (tap + error).astype(np.float16)
+        error += tap - half
+    return halves
 
 
 def _fragments(matrix: Array) -> tuple[np.ndarray, np.ndarray]:
