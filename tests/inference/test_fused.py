@@ -4,10 +4,12 @@ import shutil
 
 import numpy as np
 import pytest
+import skimage
 
 from fsrcnn.errors import InputError
 from fsrcnn.inference import arrays
 from fsrcnn.inference.fused import Fused, rows_of_a_warp
+from fsrcnn.limits import SCALES
 from fsrcnn.network.weights import Weights, released, shapes
 from tests.inference import host
 
@@ -45,6 +47,16 @@ def test_kernels_equal_the_network(scale, family, shape):
     luma = smooth(shape)
     expected = arrays.load(weights)(luma[:, None])[:, 0]
     np.testing.assert_allclose(by_kernels(weights, luma), expected, rtol=0, atol=1e-3)
+
+
+@needs_compiler
+@pytest.mark.parametrize(("scale", "family"), [*((scale, "clean") for scale in SCALES), (2, "photo")])
+def test_a_photograph_is_within_a_quarter_of_a_level_and_as_light(scale, family):
+    weights = released(scale, family)
+    luma = skimage.data.astronaut()[:44, 200:280, 1][None].astype(np.float32) / 255
+    error = by_kernels(weights, luma) - arrays.load(weights)(luma[:, None])[:, 0]
+    assert np.abs(error).max() <= 1e-3
+    assert abs(error.mean()) <= 3e-5
 
 
 @needs_compiler

@@ -27,6 +27,16 @@ static __device__ __forceinline__ u32 finish(const float *sum, float4 rule) {
     return pack(prelu(sum[0], rule.z), prelu(sum[1], rule.w));
 }
 
+// Channels 8 and following between the kernels.
+static __device__ __forceinline__ u32 finish_rests(const float *sum, float4 rule, int t) {
+    float low = prelu(sum[0], rule.z), high = prelu(sum[1], rule.w);
+    if (S + 4 <= 16 && t >= 2) {
+        low -= rounded(low);
+        high -= rounded(high);
+    }
+    return pack(low, high);
+}
+
 // ROWS of a block: the more, the fewer are read twice; the fewer, the more multiprocessors share a small picture.
 
 // Luma (n, height, width) -> features, shrunk. Grid: columns, rows, pictures.
@@ -104,9 +114,9 @@ features(const float *luma, int height, int width, const uint2 *first, const flo
         const int x = left + 16 * warp + g;
         uint2 *to = out + ((size_t)(top + row) * width + x) * 4 + t;
         if (x < width)
-            to[0] = make_uint2(finish(thin[0], one), finish(thin[1], two));
+            to[0] = make_uint2(finish(thin[0], one), finish_rests(thin[1], two, t));
         if (x + 8 < width)
-            to[32] = make_uint2(finish(thin[0] + 2, one), finish(thin[1] + 2, two));
+            to[32] = make_uint2(finish(thin[0] + 2, one), finish_rests(thin[1] + 2, two, t));
     }
 }
 
@@ -154,9 +164,9 @@ mapping(const uint2 *in, int height, int width, const uint2 *bank, const float4 
         float(*done)[4] = sum[(row - 2) % 3];
         uint2 *to = out + ((size_t)y * width + x) * 4 + t;
         if (x < width)
-            to[0] = make_uint2(finish(done[0], one), finish(done[1], two));
+            to[0] = make_uint2(finish(done[0], one), finish_rests(done[1], two, t));
         if (x + 8 < width)
-            to[32] = make_uint2(finish(done[0] + 2, one), finish(done[1] + 2, two));
+            to[32] = make_uint2(finish(done[0] + 2, one), finish_rests(done[1] + 2, two, t));
     }
 }
 

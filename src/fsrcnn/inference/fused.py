@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fsrcnn.errors import InputError
+from fsrcnn.inference import halves
 from fsrcnn.network.weights import Array, Weights
 
-WIDEST_D, WIDEST_S = 56, 16  # by the shared memory of a block, and the width of a product
+WIDEST_D, WIDEST_S = 56, halves.WIDEST  # by the shared memory of a block, and the width of a product
 WIDTH, WARPS, SPAN, UPSCALERS = 64, 4, 64, 4  # as in fused.cu
 FEW, MANY = 4, 8  # rows of a block
 KERNELS = (*(f"{kind}<{rows}>" for kind in ("features", "mapping") for rows in (FEW, MANY)), "upscale")
@@ -44,7 +45,7 @@ class Fused:
                 f"up to {WIDEST_S}"
             )
         self.scale, self.m = scale, weights.m
-        self.defines = (f"D={d}", f"SCALE={scale}")
+        self.defines = (f"D={d}", f"S={s}", f"SCALE={scale}")
         self.taps = weights.subpixel()[0].shape[-1]
         arrays = _arrays(weights)
         self.bias = np.float32(weights.deconvolution()[1][0])
@@ -113,26 +114,25 @@ def rows_of_a_warp(height: int, columns: int, blocks: int) -> int:
 
 def _arrays(weights: Weights) -> dict[str, np.ndarray]:
     """Every array that the kernels read, by name."""
-    first, shrink, *mapping, expand = weights.convolutions()
+    first, shrink, *mapping, expand = halves.layers(weights)
     kernels = first[0][:, 0]
     taps = np.pad(kernels, ((0, 0), (0, 0), (0, 1))).reshape(len(kernels), -1).T
     taps = np.pad(taps, ((0, 2), (0, 0)))  # 15 pairs of taps and one that weighs nothing
     high = taps.astype(np.float16).astype(np.float32)
-    narrow, rest = _fragments(_wide(shrink[0][:, :, 0, 0].T, columns=WIDEST_S))
+    narrow, rest = _fragments(shrink[0][:, :, 0, 0].T)
     arrays = {
         "first": np.stack([_fragments(part)[0] for part in (high, taps - high)]),
         "first_rules": _rules(first[1], first[2]),
         "shrink": narrow,
         "shrink_rest": rest,
-        "shrink_rules": _rules(shrink[1], shrink[2], WIDEST_S),
-        "expand": _fragments(_wide(expand[0][:, :, 0, 0].T, rows=WIDEST_S))[0],
+        "shrink_rules": _rules(shrink[1], shrink[2]),
+        "expand": _fragments(expand[0][:, :, 0, 0].T)[0],
         "expand_rules": _rules(expand[1], expand[2]),
     }
     for layer, (weight, bias, slope) in enumerate(mapping):
-        by_tap = _as_halves(weight.transpose(2, 3, 1, 0).reshape(9, *weight.shape[1::-1]))
-        banks = [_fragments(_wide(tap, WIDEST_S, WIDEST_S))[0] for tap in by_tap]
-        arrays[f"mapping{layer}"] = np.stack(banks)
-        arrays[f"mapping{layer}_rules"] = _rules(bias, slope, WIDEST_S)
+        by_tap = weight.transpose(2, 3, 1, 0).reshape(9, WIDEST_S, WIDEST_S)
+        arrays[f"mapping{layer}"] = np.stack([_fragments(tap)[0] for tap in by_tap])
+        arrays[f"mapping{layer}_rules"] = _rules(bias, slope)
     arrays["bank"], arrays["bank_rest"] = _deconvolution(weights)
     return arrays
 
@@ -142,7 +142,7 @@ def _deconvolution(weights: Weights) -> tuple[np.ndarray, np.ndarray]:
     s = weights.scale
     bank, _, _ = weights.subpixel()
     taps = bank.shape[-1]
-    bank = _as_halves(bank.reshape(-1, taps * taps).T).T
+    bank = halves.as_halves(bank.reshape(-1, taps * taps).T).T
     side = 2 if s == 2 else 1
     # (row of the output, pixel of the product's row, column of the output, channel, tap row, shift)
     spread = np.zeros((s, side, s, weights.d, taps, taps + side - 1), np.float32)
@@ -153,22 +153,10 @@ def _deconvolution(weights: Weights) -> tuple[np.ndarray, np.ndarray]:
     tiles = -(-outputs // 8) * 8
     banks, rests = [], []
     for by_row in matrices:
-        parts = [_fragments(_wide(matrix, columns=tiles)) for matrix in by_row]
+        parts = [_fragments(np.pad(matrix, ((0, 0), (0, tiles - outputs)))) for matrix in by_row]
         banks.append(np.stack([full for full, _ in parts], axis=1))
         rests.append(np.stack([rest for _, rest in parts]))
     return np.stack(banks), np.stack(rests)
-
-
-def _as_halves(taps: Array) -> Array:
-    """Taps (n, ...) as float16 has them, each rounded with the error of those before it.
-
-    So their sum stays, and what a kernel makes of the smooth parts of a picture.
-    """
-    halves, error = np.empty_like(taps), np.zeros_like(taps[0])
-    for tap, half in zip(taps, halves, strict=True):
-        half[...] = (tap + error).astype(np.float16)
-        error += tap - half
-    return halves
 
 
 def _fragments(matrix: Array) -> tuple[np.ndarray, np.ndarray]:
@@ -186,13 +174,6 @@ def _fragments(matrix: Array) -> tuple[np.ndarray, np.ndarray]:
     return full, halves[depth // 16 * 2 :]
 
 
-def _rules(bias: Array, slope: Array, channels: int | None = None) -> Array:
+def _rules(bias: Array, slope: Array) -> Array:
     """Biases and slopes of a lane's two channels, (channels / 2, 4)."""
-    wide = [np.pad(array, (0, (channels or len(array)) - len(array))) for array in (bias, slope)]
-    return np.concatenate([array.reshape(-1, 2) for array in wide], axis=1)
-
-
-def _wide(matrix: Array, rows: int | None = None, columns: int | None = None) -> Array:
-    """The matrix with zeros up to so many rows and columns."""
-    missing = [(rows or matrix.shape[0]), (columns or matrix.shape[1])]
-    return np.pad(matrix, [(0, want - have) for want, have in zip(missing, matrix.shape, strict=True)])
+    return np.concatenate([array.reshape(-1, 2) for array in (bias, slope)], axis=1)

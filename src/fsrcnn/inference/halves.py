@@ -1,0 +1,56 @@
+"""The layers for products of float16: what rounding takes is given back where that costs no time."""
+
+import numpy as np
+
+from fsrcnn.network.weights import Array, Weights
+
+WIDEST = 16  # channels of a narrow layer
+RESTS = 4  # of them
+LEVELS = np.linspace(0, 1, 11, dtype=np.float32)  # of luma
+
+
+def layers(weights: Weights) -> list[tuple[Array, Array, Array]]:
+    """`Weights.convolutions`, narrow layers `WIDEST` channels wide, all but the first in float16's values.
+
+    What rounded weights lose of flat pictures, on average over `LEVELS`, is in the bias. Where a narrow
+    layer leaves room, its last `RESTS` channels are copies of those whose rounding costs most: a kernel
+    gives in them what the halves of the first lack, and the next layer weighs both alike.
+    """
+    made = weights.convolutions()
+    inputs = _flat(weights)
+    for i, (weight, bias, slope) in enumerate(made[1:], start=1):
+        taps = weight.transpose(2, 3, 0, 1)
+        half = as_halves(taps.reshape(-1, *taps.shape[2:])).reshape(taps.shape).transpose(2, 3, 0, 1)
+        lost = (weight - half).sum((2, 3)) @ inputs[i]
+        made[i] = half, bias + lost.mean(1), slope
+    for i in range(1, len(made) - 1):
+        following, bias, slope = made[i + 1]
+        index = np.minimum(np.arange(WIDEST), weights.s)  # `s` is a channel of zeros
+        if weights.s + RESTS <= WIDEST:
+            cost = (inputs[i + 1] ** 2).sum(1) * (following**2).sum((0, 2, 3))
+            index[-RESTS:] = np.argsort(-cost)[:RESTS]
+        weight, *rules = (np.pad(array, [(0, 1), *[(0, 0)] * (array.ndim - 1)])[index] for array in made[i])
+        made[i] = weight, *rules
+        made[i + 1] = np.pad(following, ((0, 0), (0, 1), (0, 0), (0, 0)))[:, index], bias, slope
+    return made
+
+
+def as_halves(taps: Array) -> Array:
+    """Taps (n, ...) as float16 has them, each rounded with the error of those before it.
+
+    So their sum stays, and what a kernel makes of the smooth parts of a picture.
+    """
+    halves, error = np.empty_like(taps), np.zeros_like(taps[0])
+    for tap, half in zip(taps, halves, strict=True):
+        half[...] = (tap + error).astype(np.float16)
+        error += tap - half
+    return halves
+
+
+def _flat(weights: Weights) -> list[Array]:
+    """What every layer, the last one too, gets of a flat picture of each of the `LEVELS`: (in, levels)."""
+    maps = [LEVELS[None]]
+    for weight, bias, slope in weights.convolutions():
+        sums = weight.sum((2, 3)) @ maps[-1] + bias[:, None]
+        maps.append(np.maximum(sums, 0) + slope[:, None] * np.minimum(sums, 0))
+    return maps
