@@ -1,6 +1,7 @@
 """The layers for products of float16: what rounding takes is given back where that costs no time."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fsrcnn.network.weights import Array, Weights
 
@@ -24,14 +25,14 @@ def layers(weights: Weights) -> list[tuple[Array, Array, Array]]:
         lost = (weight - half).sum((2, 3)) @ inputs[i]
         made[i] = half, bias + lost.mean(1), slope
     for i in range(1, len(made) - 1):
-        following, bias, slope = made[i + 1]
-        index = np.minimum(np.arange(WIDEST), weights.s)  # `s` is a channel of zeros
+        (weight, bias, slope), (following, following_bias, following_slope) = made[i], made[i + 1]
+        index = np.minimum(np.arange(WIDEST), weights.s)
         if weights.s + RESTS <= WIDEST:
             cost = (inputs[i + 1] ** 2).sum(1) * (following**2).sum((0, 2, 3))
             index[-RESTS:] = np.argsort(-cost)[:RESTS]
-        weight, *rules = (np.pad(array, [(0, 1), *[(0, 0)] * (array.ndim - 1)])[index] for array in made[i])
-        made[i] = weight, *rules
-        made[i + 1] = np.pad(following, ((0, 0), (0, 1), (0, 0), (0, 0)))[:, index], bias, slope
+        made[i] = _taken(weight, index), _taken(bias, index), _taken(slope, index)
+        following = _taken(following.swapaxes(0, 1), index).swapaxes(0, 1)
+        made[i + 1] = following, following_bias, following_slope
     return made
 
 
@@ -54,3 +55,8 @@ def _flat(weights: Weights) -> list[Array]:
         sums = weight.sum((2, 3)) @ maps[-1] + bias[:, None]
         maps.append(np.maximum(sums, 0) + slope[:, None] * np.minimum(sums, 0))
     return maps
+
+
+def _taken(channels: Array, index: NDArray[np.intp]) -> Array:
+    """The channels (n, ...) of an index, in which n stands for zeros."""
+    return np.concatenate([channels, np.zeros_like(channels[:1])])[index]
