@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-import skimage
+from skimage import data
 
 from fsrcnn.errors import InputError
 from fsrcnn.inference import arrays
@@ -53,7 +53,7 @@ def test_kernels_equal_the_network(scale, family, shape):
 @pytest.mark.parametrize(("scale", "family"), [*((scale, "clean") for scale in SCALES), (2, "photo")])
 def test_a_photograph_is_within_a_quarter_of_a_level_and_as_light(scale, family):
     weights = released(scale, family)
-    luma = skimage.data.astronaut()[:44, 200:280, 1][None].astype(np.float32) / 255
+    luma = data.astronaut()[:44, 200:280, 1][None].astype(np.float32) / 255
     error = by_kernels(weights, luma) - arrays.load(weights)(luma[:, None])[:, 0]
     assert np.abs(error).max() <= 1e-3
     assert abs(error.mean()) <= 3e-5

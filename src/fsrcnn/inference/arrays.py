@@ -28,11 +28,16 @@ def _window(network: Weights, y: Array) -> Array:
     maps = y[None]
     for weight, bias, slope in network.convolutions():
         maps = _convolution(maps, weight, bias, weight.shape[-1] // 2)
-        maps = np.maximum(maps, 0) + slope[:, None, None] * np.minimum(maps, 0)
+        maps = prelu(maps, slope[:, None, None])
     maps = _convolution(maps, *network.subpixel())
     scale, (height, width) = network.scale, y.shape
     phases = maps.reshape(scale, scale, height, width)
     return phases.transpose(2, 0, 3, 1).reshape(height * scale, width * scale)
+
+
+def prelu(sums: Array, slope: Array) -> Array:
+    """The activation of every layer but the last."""
+    return np.maximum(sums, 0) + slope * np.minimum(sums, 0)
 
 
 def _convolution(maps: Array, weight: Array, bias: Array, before: int) -> Array:

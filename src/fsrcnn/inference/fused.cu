@@ -23,18 +23,23 @@ static __device__ __forceinline__ void start(float sum[4], float4 rule) {
     sum[1] = sum[3] = rule.y;
 }
 
-static __device__ __forceinline__ u32 finish(const float *sum, float4 rule) {
-    return pack(prelu(sum[0], rule.z), prelu(sum[1], rule.w));
-}
-
-// Channels 8 and following between the kernels.
-static __device__ __forceinline__ u32 finish_rests(const float *sum, float4 rule, int t) {
+static __device__ __forceinline__ u32 finish(const float *sum, float4 rule, bool rests = false) {
     float low = prelu(sum[0], rule.z), high = prelu(sum[1], rule.w);
-    if (S + 4 <= 16 && t >= 2) {
+    if (rests) {
         low -= rounded(low);
         high -= rounded(high);
     }
     return pack(low, high);
+}
+
+// Pixels x and x+8 of a narrow layer, for the next kernel.
+static __device__ __forceinline__ void store(uint2 *to, const float (*sum)[4], float4 one, float4 two, int x,
+                                             int width, int t) {
+    const bool rests = S + 4 <= 16 && t >= 2;
+    if (x < width)
+        to[0] = make_uint2(finish(sum[0], one), finish(sum[1], two, rests));
+    if (x + 8 < width)
+        to[32] = make_uint2(finish(sum[0] + 2, one), finish(sum[1] + 2, two, rests));
 }
 
 // ROWS of a block: the more, the fewer are read twice; the fewer, the more multiprocessors share a small picture.
@@ -112,11 +117,7 @@ features(const float *luma, int height, int width, const uint2 *first, const flo
         }
         const float4 one = shrink_rules[t], two = shrink_rules[4 + t];
         const int x = left + 16 * warp + g;
-        uint2 *to = out + ((size_t)(top + row) * width + x) * 4 + t;
-        if (x < width)
-            to[0] = make_uint2(finish(thin[0], one), finish_rests(thin[1], two, t));
-        if (x + 8 < width)
-            to[32] = make_uint2(finish(thin[0] + 2, one), finish_rests(thin[1] + 2, two, t));
+        store(out + ((size_t)(top + row) * width + x) * 4 + t, thin, one, two, x, width, t);
     }
 }
 
@@ -161,12 +162,7 @@ mapping(const uint2 *in, int height, int width, const uint2 *bank, const float4 
         const int y = top + row - 2, x = left + 16 * warp + g;
         if (row < 2 || y >= height)
             continue;
-        float(*done)[4] = sum[(row - 2) % 3];
-        uint2 *to = out + ((size_t)y * width + x) * 4 + t;
-        if (x < width)
-            to[0] = make_uint2(finish(done[0], one), finish_rests(done[1], two, t));
-        if (x + 8 < width)
-            to[32] = make_uint2(finish(done[0] + 2, one), finish_rests(done[1] + 2, two, t));
+        store(out + ((size_t)y * width + x) * 4 + t, sum[(row - 2) % 3], one, two, x, width, t);
     }
 }
 

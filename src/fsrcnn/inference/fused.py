@@ -140,9 +140,8 @@ def _arrays(weights: Weights) -> dict[str, np.ndarray]:
 def _deconvolution(weights: Weights) -> tuple[np.ndarray, np.ndarray]:
     """The sub-pixel form by shift (and depth), tap row and tile of outputs, and the rest of the depth."""
     s = weights.scale
-    bank, _, _ = weights.subpixel()
+    bank = halves.as_halves(weights.subpixel()[0])
     taps = bank.shape[-1]
-    bank = halves.as_halves(bank.reshape(-1, taps * taps).T).T
     side = 2 if s == 2 else 1
     # (row of the output, pixel of the product's row, column of the output, channel, tap row, shift)
     spread = np.zeros((s, side, s, weights.d, taps, taps + side - 1), np.float32)

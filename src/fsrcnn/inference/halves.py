@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from fsrcnn.inference.arrays import prelu
 from fsrcnn.network.weights import Array, Weights
 
 WIDEST = 16  # channels of a narrow layer
@@ -20,8 +21,7 @@ def layers(weights: Weights) -> list[tuple[Array, Array, Array]]:
     made = weights.convolutions()
     inputs = _flat(weights)
     for i, (weight, bias, slope) in enumerate(made[1:], start=1):
-        taps = weight.transpose(2, 3, 0, 1)
-        half = as_halves(taps.reshape(-1, *taps.shape[2:])).reshape(taps.shape).transpose(2, 3, 0, 1)
+        half = as_halves(weight)
         lost = (weight - half).sum((2, 3)) @ inputs[i]
         made[i] = half, bias + lost.mean(1), slope
     for i in range(1, len(made) - 1):
@@ -36,16 +36,17 @@ def layers(weights: Weights) -> list[tuple[Array, Array, Array]]:
     return made
 
 
-def as_halves(taps: Array) -> Array:
-    """Taps (n, ...) as float16 has them, each rounded with the error of those before it.
+def as_halves(weight: Array) -> Array:
+    """Kernels (out, in, k, k) as float16 has them, each tap rounded with the error of those before it.
 
-    So their sum stays, and what a kernel makes of the smooth parts of a picture.
+    So a kernel's sum stays, and what it makes of the smooth parts of a picture.
     """
+    taps = np.moveaxis(weight.reshape(*weight.shape[:2], -1), -1, 0)
     halves, error = np.empty_like(taps), np.zeros_like(taps[0])
     for tap, half in zip(taps, halves, strict=True):
         half[...] = (tap + error).astype(np.float16)
         error += tap - half
-    return halves
+    return np.moveaxis(halves, 0, -1).reshape(weight.shape)
 
 
 def _flat(weights: Weights) -> list[Array]:
@@ -53,7 +54,7 @@ def _flat(weights: Weights) -> list[Array]:
     maps = [LEVELS[None]]
     for weight, bias, slope in weights.convolutions():
         sums = weight.sum((2, 3)) @ maps[-1] + bias[:, None]
-        maps.append(np.maximum(sums, 0) + slope[:, None] * np.minimum(sums, 0))
+        maps.append(prelu(sums, slope[:, None]))
     return maps
 
 
